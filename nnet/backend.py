@@ -1,0 +1,65 @@
+"""Where arrays live: the array decides between numpy and CuPy. The only file that imports cupy."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Array = Any  # numpy.ndarray or cupy.ndarray; cupy ships no types
+
+
+def _import_cupy() -> ModuleType | None:
+    try:
+        import cupy
+    except ImportError:
+        return None
+    return cupy  # type: ignore[no-any-return]
+
+
+def array_module(x: Array) -> ModuleType:
+    """The module (numpy or cupy) whose functions take `x`."""
+    module = type(x).__module__.partition(".")[0]
+    if module == "cupy":
+        cupy = _import_cupy()
+        assert cupy is not None
+        return cupy
+    return np
+
+
+def to_host(x: Array) -> np.ndarray:
+    """`x` as a numpy array; a copy only if it lies on a device."""
+    return x if isinstance(x, np.ndarray) else x.get()
+
+
+def like(x: np.ndarray, exemplar: Array) -> Array:
+    """The host array `x` where `exemplar` lives, in the exemplar's float type if `x` is floating."""
+    xp = array_module(exemplar)
+    dtype = exemplar.dtype if np.issubdtype(x.dtype, np.floating) else x.dtype
+    return xp.asarray(x, dtype=dtype)
+
+
+def gpu_available() -> bool:
+    """Whether CuPy is installed and sees a device it can use."""
+    cupy = _import_cupy()
+    return cupy is not None and bool(cupy.is_available())
+
+
+def to_device(x: np.ndarray) -> Array:
+    """`x` copied to the current CUDA device. Raises RuntimeError if there is none."""
+    cupy = _import_cupy()
+    if cupy is None or not cupy.is_available():
+        raise RuntimeError("no GPU can be used: CuPy is not installed or sees no CUDA device")
+    return cupy.asarray(x)
+
+
+def scatter_add(out: Array, rows: Array, x: Array) -> None:
+    """out[rows[i]] += x[i] along axis 0, rows may repeat."""
+    if array_module(out) is not np:
+        import cupyx
+
+        cupyx.scatter_add(out, rows, x)
+        return
+    for i, row in enumerate(rows):  # whole rows: 7 times faster than np.add.at
+        out[row] += x[i]

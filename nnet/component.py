@@ -1,0 +1,160 @@
+"""What a component is: declared fields with roles, and mathematics on (T, N, D) arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, ClassVar, Iterator, Self
+
+import numpy as np
+
+from nnet.backend import Array
+from nnet.config_line import ConfigLine
+from nnet.frames import Rows, rows
+
+PARAM, STAT, CONFIG, STATE = "param", "stat", "config", "state"
+
+
+def param(shape: str = "") -> Any:
+    """A trained array: scaled, added, averaged, part of norms and L2. `shape` is for the reader."""
+    return field(metadata={"role": PARAM, "shape": shape})
+
+
+def stat(default: Any = None, shape: str = "") -> Any:
+    """An accumulated array or number: scaled, added and averaged, never part of norms or L2."""
+    return field(default=default, metadata={"role": STAT, "shape": shape})
+
+
+def config(*default: Any) -> Any:
+    """A setting: copied and written, never computed with."""
+    if default:
+        return field(default=default[0], metadata={"role": CONFIG})
+    return field(metadata={"role": CONFIG})
+
+
+def state() -> Any:
+    """Scratch of one training job (natural-gradient factors): not written, not compared, dropped in copies."""
+    return field(default_factory=dict, compare=False, repr=False, metadata={"role": STATE})
+
+
+@dataclass(frozen=True)
+class Io:
+    """What a component is told of one call: the frames of its rows and the seed of its random numbers.
+
+    `t_in` and `t_out` are the sorted frames of the first axis of x and y; `n` is the number of sequences.
+    """
+
+    t_in: tuple[int, ...]
+    t_out: tuple[int, ...]
+    n: int
+    seed: tuple[int, ...] = (0,)
+
+    def at(self, offset: int) -> Rows:
+        """Rows of x that hold frames t_out + offset: a slice if evenly spaced, else an index array."""
+        return rows(self.t_in, [t + offset for t in self.t_out])
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """This node's generator for this minibatch: the same seed gives the same draws (backstitch, resume)."""
+        return np.random.default_rng(self.seed)
+
+
+@dataclass(kw_only=True, eq=False)
+class Component:
+    """Maps rows of one (T, N, input_dim) array to rows of one (T', N, output_dim) array.
+
+    Arrays are float32, or float64 in gradient checks; a component never names a dtype or a device.
+    """
+
+    TYPE: ClassVar[str] = ""  # the name in Kaldi's files, e.g. "TdnnComponent"
+
+    @property
+    def input_dim(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def output_dim(self) -> int:
+        raise NotImplementedError
+
+    @classmethod
+    def configure(cls, line: ConfigLine, rng: np.random.Generator) -> Self:
+        """A new component from a config line (Kaldi's InitFromConfig), random parameters drawn from `rng` on the host."""
+        raise NotImplementedError
+
+    def reads(self, t: int) -> list[int]:
+        """Input frames that output frame t would like to see."""
+        return [t]
+
+    def uses(self, t: int, available: Any) -> list[int] | None:
+        """The frames of reads(t) for which available(frame) holds, or None if frame t can then not be computed."""
+        frames = self.reads(t)
+        return frames if all(available(f) for f in frames) else None
+
+    def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
+        """y (T', N, output_dim), and a memo for `backward` (None if x and y are enough). Never changes x."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
+        """dx for the objective's derivative dy. Never changes dy. With `delta`, self-repair acts and is counted there."""
+        raise NotImplementedError
+
+    def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
+        """Accumulate statistics of the forward pass in self (Kaldi's StoreStats)."""
+
+    def store_backward_stats(self, dy: Array, io: Io) -> None:
+        """Accumulate statistics of the output derivative in self (Kaldi's StoreBackpropStats); called on the delta."""
+
+    def info(self) -> list[str]:
+        """Further `key=value` parts of the component's line in nnet3-info, after type and dims."""
+        return []
+
+
+@dataclass(kw_only=True, eq=False)
+class Updatable(Component):
+    """A component with parameters, and the options that all of them share."""
+
+    learning_rate: float = config(0.001)  # the rate in force, learning_rate_factor already multiplied in
+    learning_rate_factor: float = config(1.0)
+    max_change: float = config(0.0)
+    l2_regularize: float = config(0.0)
+    is_gradient: bool = config(False)  # a plain gradient is wanted: no natural gradient, rate 1
+    scratch: dict[str, Any] = state()
+
+    def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
+        """Add this minibatch's change, learning rate and natural gradient applied, to delta's parameters."""
+        raise NotImplementedError
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Kaldi's SetUnderlyingLearningRate: the rate in force becomes rate times learning_rate_factor."""
+        self.learning_rate = rate * self.learning_rate_factor
+
+
+def common_options(line: ConfigLine) -> dict[str, Any]:
+    """The options that every updatable component takes from its config line (Kaldi's InitLearningRatesFromConfig)."""
+    factor = line.float("learning-rate-factor", 1.0)
+    return {
+        "learning_rate": line.float("learning-rate", 0.001) * factor,
+        "learning_rate_factor": factor,
+        "max_change": line.float("max-change", 0.0),
+        "l2_regularize": line.float("l2-regularize", 0.0),
+    }
+
+
+def names(c: Component, *roles: str) -> Iterator[str]:
+    """Names of the fields of `c` that have one of `roles`."""
+    return (f.name for f in fields(c) if f.metadata.get("role") in roles)
+
+
+def params(c: Component) -> dict[str, Array]:
+    """The trained arrays of `c` by field name (absent ones, such as a missing bias, left out)."""
+    return {n: a for n in names(c, PARAM) if (a := getattr(c, n)) is not None}
+
+
+def num_params(c: Component) -> int:
+    """How many trained numbers `c` has."""
+    return sum(a.size for a in params(c).values())
+
+
+def flat(x: Array) -> Array:
+    """(T, N, D) seen as (T*N, D)."""
+    return x.reshape(-1, x.shape[-1])

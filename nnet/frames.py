@@ -1,0 +1,29 @@
+"""Where frames lie: positions of wanted frames among sorted frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Rows = slice | np.ndarray  # positions along the first axis
+
+
+def rows(have: Sequence[int], want: Sequence[int]) -> Rows:
+    """Positions of the frames `want` within the sorted frames `have`.
+
+    A slice when the positions are evenly spaced and rising, so that indexing is a view; else an index array.
+    Raises KeyError naming the first frame that is missing.
+    """
+    index = {t: i for i, t in enumerate(have)}
+    return as_rows([index[t] for t in want])
+
+
+def as_rows(positions: Sequence[int]) -> Rows:
+    """`positions` as a slice if evenly spaced and rising, else as an index array."""
+    if len(positions) == 0:
+        return slice(0, 0)
+    first, step = positions[0], positions[1] - positions[0] if len(positions) > 1 else 1
+    if step > 0 and all(b - a == step for a, b in zip(positions, positions[1:])):
+        return slice(first, positions[-1] + 1, step)
+    return np.asarray(positions, dtype=np.intp)
