@@ -1,0 +1,44 @@
+"""A minibatch as arrays: what the trainer computes with, free of file formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnet.backend import Array
+
+
+@dataclass(frozen=True)
+class SparseTarget:
+    """Supervision as a list of entries: weight[i] for class column[i] at frame frames[t[i]] of sequence n[i].
+
+    Entries are unique in (t, n, column). `dim` is the number of classes.
+    """
+
+    frames: tuple[int, ...]
+    dim: int
+    t: np.ndarray  # positions in `frames`
+    n: np.ndarray
+    column: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class DenseTarget:
+    """Supervision as an array: values (T, N, dim)."""
+
+    frames: tuple[int, ...]
+    values: Array
+
+
+Target = SparseTarget | DenseTarget
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """`n` sequences of one structure: inputs by node name as (frames, array (T, N, D)), targets by output name."""
+
+    n: int
+    inputs: dict[str, tuple[tuple[int, ...], Array]]
+    outputs: dict[str, Target]
