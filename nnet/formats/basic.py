@@ -1,0 +1,43 @@
+"""Opening a Kaldi file for one object: `with open_input(name) as source`, `with open_output(name) as target`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nnet.formats.reader import FormatError, KaldiInput
+from nnet.formats.streams import create_bytes, open_bytes
+from nnet.formats.writer import KaldiOutput
+
+__all__ = ["FormatError", "KaldiInput", "KaldiOutput", "open_input", "open_output", "read_header"]
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[KaldiInput]:
+    """A Kaldi rxfilename opened for reading one object; `binary` is set by the header \\0B.
+
+    `name`: file, `file:offset`, `-`, `file.gz`, `command |`. Raises OSError, also when a command fails.
+    """
+    with open_bytes(name) as stream:
+        source = KaldiInput(stream, "standard input" if name in ("", "-") else name)
+        read_header(source)
+        yield source
+
+
+def read_header(source: KaldiInput) -> None:
+    """Consume the header \\0B if it is there and set `source.binary` by it."""
+    source.binary = source.peek_byte() == 0
+    if source.binary and source.read_bytes(2, "the header \\0B") != b"\0B":
+        source.error("a binary object starts with \\0B; only the \\0 is there")
+
+
+@contextmanager
+def open_output(name: str, binary: bool = True) -> Iterator[KaldiOutput]:
+    """A Kaldi wxfilename opened for writing one object; the header \\0B is written if `binary`.
+
+    `name`: file (appears whole when the block ends without an exception), `-`, `file.gz`, `| command`. Raises OSError.
+    """
+    with create_bytes(name) as stream:
+        target = KaldiOutput(stream, binary)
+        target.header()
+        yield target

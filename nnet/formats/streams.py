@@ -1,0 +1,205 @@
+"""What a Kaldi file name opens: a file, `file:offset`, `-`, `file.gz`, `command |` and `| command` as byte streams."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import IO, Any, BinaryIO, cast
+
+from nnet.files import atomic_write
+
+_PLAIN_WORDS = re.compile(r"[\w@%+=:,./ -]+")  # no character that a shell would interpret
+_UNZIP = (
+    ["gunzip", "-c"],
+    ["gzip", "-dc"],
+    ["gzip", "-cd"],
+    ["gzip", "-d", "-c"],
+    ["gzip", "-c", "-d"],
+    ["zcat"],
+)
+_BROKEN_PIPE = (-signal.SIGPIPE, 128 + signal.SIGPIPE)
+
+
+def is_pipe(name: str) -> bool:
+    """Whether reading `name` would run a command."""
+    return name.rstrip().endswith("|")
+
+
+def split_offset(name: str) -> tuple[str, int]:
+    """`feats.ark:123` -> ("feats.ark", 123); without an offset the position is 0."""
+    match = re.fullmatch(r"(.+):(\d+)", name, re.DOTALL)
+    return (match.group(1), int(match.group(2))) if match else (name, 0)
+
+
+def check_name(name: str, reading: bool) -> None:
+    """Raise ValueError if `name` is no file name but a table specifier, or a pipe of the other direction."""
+    what = "read" if reading else "written"
+    wrong_end = name.startswith("|") if reading else name.endswith("|")
+    if wrong_end:
+        way = "ends with | ('command |')" if reading else "starts with | ('| command')"
+        raise ValueError(
+            f"{name!r} cannot be {what}: a command to be {what} {'from' if reading else 'to'} {way}"
+        )
+    if not is_pipe(name) and not name.startswith("|"):
+        if name != name.strip():
+            raise ValueError(f"{name!r} cannot be {what}: the file name starts or ends with a space")
+        if re.match(r"(?:[a-z]+,)*(?:ark|scp)(?:,[a-z]+)*:", name):
+            raise ValueError(f"{name!r} is a table (ark:, scp:) where the name of one file is expected")
+        if not reading and split_offset(name)[1]:
+            raise ValueError(f"{name!r} cannot be written: writing at an offset is not possible")
+
+
+@contextmanager
+def open_bytes(name: str) -> Iterator[BinaryIO]:
+    """The bytes that the Kaldi rxfilename `name` stands for, as a buffered stream with `peek`.
+
+    A command's exit status counts, also inside a pipeline: a failure raises OSError when the stream has been read
+    to its end (a command that we stopped by closing early may die of the broken pipe).
+    """
+    check_name(name, reading=True)
+    if name in ("", "-"):
+        yield cast(BinaryIO, sys.stdin.buffer)
+    elif is_pipe(name):
+        with _open_command(name) as stream:
+            yield stream
+    else:
+        with _open_file(name) as stream:
+            yield stream
+
+
+def _open_file(name: str) -> BinaryIO:
+    path, offset = split_offset(name)
+    if offset == 0 and not os.path.exists(path) and os.path.exists(name):
+        path = name
+    stream = open(path, "rb")
+    if path.endswith(".gz") and stream.peek(2)[:2] == b"\x1f\x8b":
+        stream = cast(Any, io.BufferedReader(_Gzip(stream)))
+    try:
+        if offset:
+            stream.seek(offset)
+    except BaseException:
+        stream.close()
+        raise
+    return cast(BinaryIO, stream)
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip file that owns the stream below it and whose damage is an OSError with the file's name."""
+
+    def __init__(self, stream: BinaryIO):
+        super().__init__(fileobj=stream, mode="rb")
+        self.below = stream
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self.read1(len(memoryview(buffer).cast("B")))
+        except (EOFError, OSError, ValueError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+            raise OSError(f"{getattr(self.below, 'name', 'gzip')}: damaged gzip data: {error}") from None
+        memoryview(buffer).cast("B")[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        super().close()
+        self.below.close()
+
+
+@contextmanager
+def _open_command(name: str) -> Iterator[BinaryIO]:
+    command = name.rstrip()[:-1].strip()
+    plain = _plain_reader(command)
+    if plain is not None:
+        with plain as stream:
+            yield stream
+        return
+    process = subprocess.Popen(_shell(command), stdout=subprocess.PIPE)
+    stream = cast(BinaryIO, process.stdout)
+    try:
+        yield stream
+        unread = bool(cast(io.BufferedReader, stream).peek(1))
+    except Exception as error:
+        status = _end(process)
+        if status != 0 and status not in _BROKEN_PIPE:
+            raise OSError(f"'{command} |' ended with status {status}; reading it: {error}") from error
+        raise
+    except BaseException:  # KeyboardInterrupt, or a reader who wants no more
+        _end(process)
+        raise
+    status = _end(process)
+    if status != 0 and not (unread and status in _BROKEN_PIPE):
+        raise OSError(f"'{command} |' ended with status {status}")
+
+
+def _plain_reader(command: str) -> BinaryIO | None:
+    """The stream of `gunzip -c FILE`, `gzip -dc FILE`, `zcat FILE` or `cat FILE`, which need no shell; else None."""
+    if not _PLAIN_WORDS.fullmatch(command):
+        return None
+    words = shlex.split(command)
+    for head in [*_UNZIP, ["cat"]]:
+        if words[: len(head)] == head and len(words) == len(head) + 1 and not words[-1].startswith("-"):
+            if head == ["cat"]:
+                return open(words[-1], "rb")
+            return cast(BinaryIO, io.BufferedReader(_Gzip(open(words[-1], "rb"))))
+    return None
+
+
+def _shell(command: str) -> list[str]:
+    bash = shutil.which("bash")
+    return [bash, "-c", f"set -o pipefail; {command}"] if bash else ["/bin/sh", "-c", command]
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    for stream in (process.stdout, process.stdin):
+        if stream is not None:
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+    return process.wait()
+
+
+@contextmanager
+def create_bytes(name: str) -> Iterator[BinaryIO]:
+    """A stream for the new content of the Kaldi wxfilename `name`: a file (written atomically), `-`, `file.gz`, `| command`."""
+    check_name(name, reading=False)
+    if name in ("", "-"):
+        yield cast(BinaryIO, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    elif name.startswith("|"):
+        with _create_command(name[1:].strip()) as stream:
+            yield stream
+    else:
+        with atomic_write(name) as file:
+            zipped: Any = (
+                gzip.GzipFile("", "wb", 6, file, mtime=0) if name.endswith(".gz") else nullcontext(file)
+            )
+            with zipped as stream:
+                yield stream
+
+
+@contextmanager
+def _create_command(command: str) -> Iterator[BinaryIO]:
+    process = subprocess.Popen(_shell(command), stdin=subprocess.PIPE)
+    stream = cast(IO[bytes], process.stdin)
+    try:
+        yield cast(BinaryIO, stream)
+        stream.flush()
+    except BrokenPipeError:
+        status = _end(process)
+        if status != 0:
+            raise OSError(f"'| {command}' ended with status {status}") from None
+        raise
+    except BaseException:
+        _end(process)
+        raise
+    status = _end(process)
+    if status != 0:
+        raise OSError(f"'| {command}' ended with status {status}")

@@ -1,0 +1,111 @@
+"""What every program does around its one library call: read the command line, log, turn errors into one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from nnet.programs.options import escape, option, parse, usage_text
+
+__all__ = ["log", "option", "program_name", "run_program", "warn"]
+
+INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program stopped by Ctrl-C
+NO_READER = 141  # 128 + SIGPIPE, what a shell reports for a program whose reader went away
+
+
+def run_program(
+    usage: str,
+    options: type[Any],
+    body: Callable[..., int | None],
+    nargs: tuple[int, int | None],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run `body(options, *arguments)` with the command line `argv` (default: sys.argv) and return the exit status.
+
+    `nargs`: smallest and largest number of positional arguments (None: no limit). ValueError, OSError and MemoryError
+    become one line `ERROR (program) ...` and status 1, an interrupt 130, a reader that went away 141.
+    """
+    prog = program_name(body)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if "--help" in argv[: argv.index("--") if "--" in argv else None]:
+            sys.stderr.write(usage_text(usage, options))
+            return 0
+        parsed, standard, arguments = parse(argv, options)
+        if standard.print_args:
+            print(*[escape(a) for a in [prog, *argv]], file=sys.stderr, flush=True)
+        if len(arguments) < nargs[0] or (nargs[1] is not None and len(arguments) > nargs[1]):
+            sys.stderr.write(usage_text(usage, options))
+            return 1
+        status = body(parsed, *arguments) or 0
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return _failed(prog, "interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _silence_stdout()
+        return NO_READER
+    except MemoryError as error:
+        return _failed(prog, f"out of memory: {error}" if str(error) else "out of memory", 1)
+    except OSError as error:
+        return _failed(prog, _os_error(error), 1)
+    except ValueError as error:
+        return _failed(prog, str(error), 1)
+
+
+def program_name(body: Callable[..., Any]) -> str:
+    """`copy-feats` for a function of module nnet.programs.copy_feats."""
+    module = body.__module__
+    if module == "__main__":
+        return os.path.splitext(os.path.basename(sys.argv[0]))[0].replace("_", "-")
+    return module.rpartition(".")[2].replace("_", "-")
+
+
+def log(prog: str, message: str) -> None:
+    """A line of Kaldi's log on standard error."""
+    _line("LOG", prog, message)
+
+
+def warn(prog: str, message: str) -> None:
+    """A warning in Kaldi's log on standard error."""
+    _line("WARNING", prog, message)
+
+
+def _line(kind: str, prog: str, message: str) -> None:
+    print(f"{kind} ({prog}[pynnet3-{version()}]) {message}", file=sys.stderr, flush=True)
+
+
+@cache
+def version() -> str:
+    """The version of the installed package."""
+    from importlib import metadata  # noqa: PLC0415 - slow to import
+
+    try:
+        return metadata.version("pynnet3")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _failed(prog: str, message: str, status: int) -> int:
+    _line("ERROR", prog, " ".join(message.split("\n")))
+    return status
+
+
+def _os_error(error: OSError) -> str:
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if error.errno == errno.ENOSPC:
+        return f"writing failed: {error.strerror}"
+    return str(error)
+
+
+def _silence_stdout() -> None:
+    """Point standard output at /dev/null, so that the interpreter's last flush does not fail again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
