@@ -1,0 +1,160 @@
+"""Averages of models, and the choice of how many of the last models to average (nnet3-average, nnet3-combine)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from nnet import tree
+from nnet.component import Component
+from nnet.graph.network import Nnet
+from nnet.minibatch import Minibatch
+from nnet.score import Scorer, score
+
+
+def average(models: Iterable[Nnet], weights: Sequence[float] | None = None) -> Nnet:
+    """The weighted average of parameters and statistics of models of one structure.
+
+    Weights are normalised to sum to one; without them all models weigh the same. Models are consumed one by one.
+    Raises ValueError if there is none, if counts differ, or if a model has another structure or a NaN or infinity.
+    """
+    models = iter(models) if weights is None else iter(_counted(models, len(weights)))
+    if weights is None:
+        models = list(models)
+        weights = [1.0] * len(models)
+    total = float(sum(weights))
+    if not weights or total == 0.0:
+        raise ValueError("nothing to average: no models, or weights that sum to zero")
+    result: Nnet | None = None
+    for number, (model, weight) in enumerate(zip(models, weights), 1):
+        check_finite(model, f"model {number}")
+        if result is None:
+            result = model.copy()
+            scale_net(result, weight / total)
+        else:
+            check_same_structure(result, model, f"model {number}")
+            add_net(result, model, weight / total)
+    assert result is not None
+    return result
+
+
+def _counted(models: Iterable[Nnet], count: int) -> Iterable[Nnet]:
+    number = 0
+    for model in models:
+        number += 1
+        if number <= count:
+            yield model
+    if number != count:
+        raise ValueError(f"{number} models but {count} weights")
+
+
+def scale_net(nnet: Nnet, alpha: float) -> None:
+    """Multiply all parameters and statistics by alpha, in place (Kaldi's ScaleNnet)."""
+    for c in nnet.components.values():
+        tree.scale(c, alpha)
+
+
+def add_net(nnet: Nnet, other: Nnet, alpha: float) -> None:
+    """nnet += alpha * other over parameters and statistics, in place (Kaldi's AddNnet)."""
+    for name, c in nnet.components.items():
+        tree.add(c, other.components[name], alpha)
+
+
+def check_finite(nnet: Nnet, what: str) -> None:
+    """Raise ValueError naming the component if `nnet` has a NaN or an infinity."""
+    bad = tree.all_finite(nnet.components)
+    if bad is not None:
+        raise ValueError(f"{what}: component {bad} has a NaN or an infinity among its parameters or statistics")
+
+
+def check_same_structure(a: Nnet, b: Nnet, what: str) -> None:
+    """Raise ValueError if the components of `b` differ from those of `a` in names, types or sizes."""
+    if list(a.components) != list(b.components):
+        differing = sorted(set(a.components) ^ set(b.components))[:3]
+        raise ValueError(f"{what} has other components than the first: {', '.join(differing) or 'another order'}")
+    for name, c in a.components.items():
+        other = b.components[name]
+        if type(c) is not type(other) or _dims(c) != _dims(other):
+            raise ValueError(
+                f"{what}: component {name} is a {other.TYPE} {_dims(other)}, but a {c.TYPE} {_dims(c)} in the first"
+            )
+
+
+def _dims(c: Component) -> str:
+    return f"{c.input_dim} -> {c.output_dim}"
+
+
+def combine(
+    models: Iterable[Nnet],
+    batches: Sequence[Minibatch],
+    num_models: int,
+    max_objective_evaluations: int = 30,
+    batchnorm_test_mode: bool = False,
+    dropout_test_mode: bool = True,
+    log: Callable[[str], None] = lambda line: None,
+) -> Nnet:
+    """The running average of the first i of `models` (newest first) whose objective on `batches` is best.
+
+    The objective is evaluated after every ceil(num_models / max_objective_evaluations) additions and at the end.
+    Batch-norm statistics of the result are recomputed on `batches` (Kaldi's nnet3-combine).
+    """
+    if not batches:
+        raise ValueError("no examples to choose the combination with")
+    every = -(-num_models // max_objective_evaluations)
+    running: Nnet | None = None
+    best: Nnet | None = None
+    best_count, best_value, first_value = 1, -float("inf"), -float("inf")
+    for n, model in enumerate(models):
+        check_finite(model, f"model {n + 1} of the combination")
+        if running is None:
+            running = model.copy()
+        else:
+            check_same_structure(running, model, f"model {n + 1} of the combination")
+            scale_net(running, n / (n + 1))
+            add_net(running, model, 1.0 / (n + 1))
+        if n == 0 or (n - 1) % every == every - 1 or n == num_models - 1:
+            value = objective(running, batches, batchnorm_test_mode, dropout_test_mode)
+            if n == 0:
+                first_value = value
+                log(f"objective function using the last model is {value:.6g}")
+            else:
+                log(f"Combining last {n + 1} models, objective function is {value:.6g}")
+            if best is None or value > best_value:
+                best, best_count, best_value = running.copy(), n + 1, value
+    if best is None:
+        raise ValueError("no models to combine")
+    log(f"Combining {best_count} nnets, objective function changed from {first_value:.6g} to {best_value:.6g}")
+    if any(c.TYPE == "BatchNormComponent" for c in best.components.values()):
+        recompute_stats(best, batches, log)
+    return best
+
+
+def objective(nnet: Nnet, batches: Sequence[Minibatch], batchnorm_test_mode: bool, dropout_test_mode: bool) -> float:
+    """Objective per frame over all outputs, evaluated on a copy in the given test modes; -inf if not finite."""
+    copy = set_test_modes(nnet.copy(), batchnorm_test_mode or None, dropout_test_mode or None)
+    scores = score(copy, batches, compute_accuracy=False).values()
+    weight = sum(s.weight for s in scores)
+    value = sum(s.total for s in scores) / weight if weight else -float("inf")
+    return value if abs(value) < float("inf") else -float("inf")
+
+
+def recompute_stats(nnet: Nnet, batches: Iterable[Minibatch], log: Callable[[str], None] = lambda line: None) -> None:
+    """Replace all statistics of `nnet` by those of a pass over `batches` (Kaldi's RecomputeStats)."""
+    log("Recomputing stats on nnet (affects batch-norm)")
+    for c in nnet.components.values():
+        tree.scale(c, 0.0, "stat")
+    scorer = Scorer(nnet, store_stats=True)
+    for batch in batches:
+        scorer.add(batch)
+    for line in scorer.lines():
+        log(line)
+    log("Done recomputing stats.")
+
+
+def set_test_modes(nnet: Nnet, batchnorm: bool | None = True, dropout: bool | None = True) -> Nnet:
+    """Set the test modes of batch-norm and of all random components in place (None leaves one alone); returns `nnet`."""
+    for c in nnet.components.values():
+        if hasattr(c, "test_mode"):
+            wanted = batchnorm if c.TYPE == "BatchNormComponent" else dropout
+            if wanted is not None:
+                c.test_mode = wanted
+    return nnet

@@ -1,0 +1,195 @@
+"""Training of one model on one stream of minibatches, as one Kaldi job does it (nnet-training.cc)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnet import tree
+from nnet.backend import Array
+from nnet.graph.network import Nnet
+from nnet.graph.plan import PlanCache, Request
+from nnet.graph.run import Activations, backward, forward
+from nnet.minibatch import Minibatch
+from nnet.objectives import OBJECTIVES
+from nnet.progress import ObjectiveProgress
+from nnet.updates import (
+    MaxChangeStats,
+    apply_l2_regularization,
+    constrain_orthonormal,
+    scale_batchnorm_stats,
+    update_with_max_change,
+)
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """The options of nnet3-train, with Kaldi's names and defaults.
+
+    `max_bad_minibatches`: so many minibatches in a row whose objective or change is not finite end the job.
+    """
+
+    zero_component_stats: bool = True
+    store_component_stats: bool = True
+    print_interval: int = 100
+    max_param_change: float = 2.0
+    momentum: float = 0.0
+    l2_regularize_factor: float = 1.0
+    batchnorm_stats_scale: float = 0.8
+    backstitch_training_scale: float = 0.0
+    backstitch_training_interval: int = 1
+    max_bad_minibatches: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.backstitch_training_scale > 0 and self.momentum > 0:
+            raise ValueError(
+                f"backstitch-training-scale={self.backstitch_training_scale:g} needs momentum=0, "
+                f"but momentum={self.momentum:g}"
+            )
+        for name in ("max_param_change", "momentum", "l2_regularize_factor", "backstitch_training_scale"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name.replace('_', '-')}={getattr(self, name)} must be zero or more")
+        for name in ("print_interval", "backstitch_training_interval"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name.replace('_', '-')}={getattr(self, name)} must be at least 1")
+
+
+class TrainingDiverged(ValueError):  # noqa: N818 - it is what happened, not a kind of error
+    """Too many minibatches in a row had an objective or a change that was not finite."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How one forward-backward pass changes the model; backstitch makes two different ones of a minibatch."""
+
+    max_change_scale: float = 1.0
+    step_scale: float = 1.0  # times the delta; negative for the first pass of backstitch
+    l2_scale: float = 1.0
+    orthonormal: bool = True
+    keep_momentum: bool = True
+    suffix: str = ""
+
+
+@dataclass
+class Trainer:
+    """Trains `nnet` in place, minibatch after minibatch.
+
+    `log` receives the lines that Kaldi's nnet3-train logs; `observe(nnet, delta, scale)`, if given, is called with
+    the delta before L2 is added (the numbers behind the regularization table).
+    """
+
+    nnet: Nnet
+    options: TrainerOptions = field(default_factory=TrainerOptions)
+    log: Callable[[str], None] = lambda line: None
+    observe: Callable[[Nnet, dict, float], None] | None = None
+    num_minibatches: int = 0
+    num_skipped: int = 0
+
+    def __post_init__(self) -> None:
+        if self.options.zero_component_stats:
+            for c in self.nnet.components.values():
+                tree.scale(c, 0.0, "stat")
+        self.delta = tree.zeros_like(self.nnet.components)
+        self.plans = PlanCache(self.nnet)
+        self.max_change = MaxChangeStats()
+        self.progress: dict[str, ObjectiveProgress] = {}
+        self._bad_in_a_row = 0
+
+    def step(self, batch: Minibatch) -> None:
+        """Train on one minibatch. Raises ValueError if it does not fit the network, TrainingDiverged as documented."""
+        o = self.options
+        interval = o.backstitch_training_interval
+        backstitch = o.backstitch_training_scale > 0 and self.num_minibatches % interval == o.seed % interval
+        if backstitch:
+            good = self._backstitch(batch)
+        else:
+            good = self._pass(batch, Pass(step_scale=1.0 - o.momentum))
+        self._count(good)
+        self.num_minibatches += 1
+
+    def finish(self) -> bool:
+        """Log the totals as nnet3-train does. False if no frame was trained on."""
+        trained = False
+        for name in sorted(self.progress):
+            trained |= self.progress[name].log_total(self.log)
+        for line in self.max_change.lines(self.nnet):
+            self.log(line)
+        if self.num_skipped:
+            self.log(f"Skipped {self.num_skipped} of {self.num_minibatches} minibatches: not finite.")
+        return trained
+
+    def _backstitch(self, batch: Minibatch) -> bool:
+        """Two passes over one minibatch with the same random masks; natural gradient is frozen in the first."""
+        a = self.options.backstitch_training_scale
+        self._freeze(True)
+        first = Pass(max_change_scale=a, step_scale=-a, l2_scale=0.0, keep_momentum=False)
+        good = self._pass(batch, first, last=False)
+        self._freeze(False)
+        if not good:
+            return False
+        second = Pass(1.0 + a, 1.0 + a, 1.0 / (1.0 + a), False, False, "_backstitch")
+        return self._pass(batch, second)
+
+    def _freeze(self, frozen: bool) -> None:
+        for _, c in tree.updatable(self.delta):
+            c.scratch["frozen"] = frozen
+
+    def _pass(self, batch: Minibatch, how: Pass, last: bool = True) -> bool:
+        """One forward-backward pass and update. False, and nothing changed, if something was not finite."""
+        o = self.options
+        acts, derivatives = self._forward(batch, how.suffix)
+        if acts is None:
+            return False
+        if o.store_component_stats:
+            acts.store_stats()
+        backward(acts, derivatives, self.delta, store_stats=o.store_component_stats)
+        if self.observe and last:
+            self.observe(self.nnet, self.delta, batch.n * o.l2_regularize_factor)
+        apply_l2_regularization(self.nnet, self.delta, how.l2_scale * batch.n * o.l2_regularize_factor)
+        good = update_with_max_change(
+            self.nnet, self.delta, o.max_param_change, how.max_change_scale, how.step_scale, self.max_change
+        )
+        if last:
+            scale_batchnorm_stats(self.nnet, o.batchnorm_stats_scale)
+        if how.orthonormal:
+            constrain_orthonormal(self.nnet, np.random.default_rng((o.seed, self.num_minibatches)))
+        keep = o.momentum if good and how.keep_momentum else 0.0
+        for c in self.delta.values():
+            tree.scale(c, keep if isinstance(c, tree.Updatable) else 0.0)
+        return good
+
+    def _forward(self, batch: Minibatch, suffix: str) -> tuple[Activations | None, dict[str, Array]]:
+        """Activations and output derivatives, objectives counted; (None, {}) if an objective is not finite."""
+        request = Request(
+            inputs={name: frames for name, (frames, _) in batch.inputs.items()},
+            outputs={name: target.frames for name, target in batch.outputs.items()},
+        )
+        seed = (self.options.seed, self.num_minibatches)
+        acts = forward(self.nnet, self.plans.get(request), {k: x for k, (_, x) in batch.inputs.items()}, seed)
+        values = {
+            name: OBJECTIVES[self.nnet.nodes[name].objective](acts.output(name), target)
+            for name, target in batch.outputs.items()
+        }
+        if not all(np.isfinite(v.total) and np.isfinite(v.weight) for v in values.values()):
+            return None, {}
+        for name, v in values.items():
+            key = name + suffix
+            progress = self.progress.setdefault(key, ObjectiveProgress(key, self.options.print_interval))
+            progress.add(v.total, v.weight, self.num_minibatches, self.log)
+        return acts, {name: v.derivative for name, v in values.items() if v.derivative is not None}
+
+    def _count(self, good: bool) -> None:
+        if good:
+            self._bad_in_a_row = 0
+            return
+        self.num_skipped += 1
+        self._bad_in_a_row += 1
+        self.log(f"Minibatch {self.num_minibatches} skipped: its objective or parameter change is not finite.")
+        if self._bad_in_a_row >= self.options.max_bad_minibatches:
+            raise TrainingDiverged(
+                f"{self._bad_in_a_row} minibatches in a row had a non-finite objective or parameter change, "
+                f"the last of them minibatch {self.num_minibatches}; lower the learning rate or look at the features"
+            )

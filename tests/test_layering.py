@@ -1,0 +1,88 @@
+"""Imports go downward only: the table of ARCHITECTURE.md, enforced on the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LEVELS = {  # the longest matching prefix decides
+    "nnet.backend": 0, "nnet.frames": 0, "nnet.config_line": 0, "nnet.files": 0, "nnet.kernels": 0,
+    "nnet.component": 1, "nnet.tree": 1, "nnet.natural_gradient": 1, "nnet.outer": 1, "nnet.summary": 1, "nnet.minibatch": 1,
+    "nnet.components": 2, "nnet.graph": 2,
+    "nnet.objectives": 3, "nnet.updates": 3, "nnet.factory": 3, "nnet.progress": 3,
+    "nnet.trainer": 4, "nnet.combine": 4, "nnet.score": 4, "nnet.edits": 4, "nnet.observe": 4,
+    "nnet.formats": 5,
+    "nnet.examples": 6,
+    "nnet.inference": 6,
+    "nnet.programs": 7,
+    "steps": 8,
+    "egs": 9,
+}  # fmt: skip
+XCONFIG_MAY_IMPORT = {"nnet.graph.descriptor", "nnet.files"}
+
+
+def modules() -> list[Path]:
+    return [p for top in ("nnet", "xconfig", "steps", "egs") for p in sorted((ROOT / top).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> set[str]:
+    """Names of our modules that a file imports, at any depth of the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{a.name}" if is_module(f"{node.module}.{a.name}") else node.module for a in node.names}
+    return {m for m in found if m.partition(".")[0] in ("nnet", "xconfig", "steps", "egs")}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def level(name: str) -> int | None:
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        if (prefix := ".".join(parts[:end])) in LEVELS:
+            return LEVELS[prefix]
+    return None
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_imports_only_from_its_level_or_below(path):
+    name = name_of(path)
+    if name == "nnet":  # the public face: names are looked up when first used
+        assert not imported(path)
+        return
+    if name.startswith("xconfig"):
+        assert {m for m in imported(path) if not m.startswith("xconfig")} <= XCONFIG_MAY_IMPORT
+        return
+    own = level(name)
+    assert own is not None, f"{name} stands in no level: add it to the table here and in ARCHITECTURE.md"
+    for other in imported(path):
+        if other == "nnet" or other.startswith("xconfig"):
+            assert own >= 7, f"{name} imports {other}"
+            continue
+        theirs = level(other)
+        assert theirs is not None and theirs <= own, f"{name} (level {own}) imports {other} (level {theirs})"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if p.parent.name == "components"], ids=name_of)
+def test_families_of_components_do_not_import_each_other(path):
+    if path.name != "__init__.py":
+        assert not {m for m in imported(path) if m.startswith("nnet.components")}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_only_the_backend_and_gpu_kernels_import_cupy(path):
+    allowed = path.name == "backend.py" or "kernels" in path.parts
+    text = path.read_text()
+    assert allowed or ("import cupy" not in text and "from cupy" not in text)
