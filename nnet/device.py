@@ -1,0 +1,35 @@
+"""Which device a job computes on: Kaldi's --use-gpu=yes|no|optional|wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from nnet.backend import gpu_available
+
+CHOICES = ("yes", "no", "optional", "wait", "true", "false")
+SECONDS_BETWEEN_TRIES = 5.0
+
+
+def select_gpu(use_gpu: str, log: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Whether to compute on the GPU. Raises ValueError for another word, or for `yes` without a usable device.
+
+    `optional` takes a GPU if there is one; `wait` tries again every five seconds until one can be used.
+    """
+    if use_gpu not in CHOICES:
+        raise ValueError(f"--use-gpu={use_gpu}: expected one of {', '.join(CHOICES[:4])}")
+    if use_gpu in ("no", "false"):
+        return False
+    if gpu_available():
+        return True
+    if use_gpu == "optional":
+        return False
+    if use_gpu == "wait":
+        log("No GPU can be used yet; waiting for one (--use-gpu=no computes on the CPU)")
+        while not gpu_available():
+            sleep(SECONDS_BETWEEN_TRIES)
+        return True
+    raise ValueError(
+        f"--use-gpu={use_gpu}, but no GPU can be used: install the extra cuda12 or cuda13 and check the driver, "
+        "or give --use-gpu=optional or --use-gpu=no"
+    )

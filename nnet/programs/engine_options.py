@@ -1,0 +1,45 @@
+"""Options of Kaldi's compiler and memory manager: accepted where scripts pass them; here they have nothing to steer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnet.programs.program import option
+
+_NO_EFFECT = "accepted for compatibility; no effect on results here"
+
+
+@dataclass
+class ComputationOptions:
+    """What every program with a network accepts."""
+
+    use_gpu: str = option("optional", "yes|no|optional|wait: where to compute")
+    computation_debug: bool = option(False, _NO_EFFECT, name="computation.debug")
+    debug_computation: bool = option(False, _NO_EFFECT)
+    memory_compression_level: int = option(1, _NO_EFFECT, name="optimization.memory-compression-level")
+    cuda_cache_memory: bool = option(True, _NO_EFFECT)
+    cuda_memory_proportion: float = option(0.5, _NO_EFFECT)
+    use_shortcut: bool = option(True, _NO_EFFECT, name="compiler.use-shortcut")
+    cache_capacity: int = option(64, _NO_EFFECT, name="compiler.cache-capacity")
+    optimize: bool = option(True, _NO_EFFECT, name="optimization.optimize")
+    consolidate_model_update: bool = option(True, _NO_EFFECT, name="optimization.consolidate-model-update")
+    propagate_in_place: bool = option(True, _NO_EFFECT, name="optimization.propagate-in-place")
+    backprop_in_place: bool = option(True, _NO_EFFECT, name="optimization.backprop-in-place")
+    extend_matrices: bool = option(True, _NO_EFFECT, name="optimization.extend-matrices")
+    optimize_row_ops: bool = option(True, _NO_EFFECT, name="optimization.optimize-row-ops")
+    split_row_ops: bool = option(True, _NO_EFFECT, name="optimization.split-row-ops")
+    convert_addition: bool = option(True, _NO_EFFECT, name="optimization.convert-addition")
+    remove_assignments: bool = option(True, _NO_EFFECT, name="optimization.remove-assignments")
+    allow_left_merge: bool = option(True, _NO_EFFECT, name="optimization.allow-left-merge")
+    allow_right_merge: bool = option(True, _NO_EFFECT, name="optimization.allow-right-merge")
+    initialize_undefined: bool = option(True, _NO_EFFECT, name="optimization.initialize-undefined")
+    move_sizing_commands: bool = option(True, _NO_EFFECT, name="optimization.move-sizing-commands")
+    allocate_from_other: bool = option(True, _NO_EFFECT, name="optimization.allocate-from-other")
+    snip_row_ops: bool = option(True, _NO_EFFECT, name="optimization.snip-row-ops")
+
+
+@dataclass
+class ModelOutputOptions:
+    """Whether the model is written in Kaldi's binary or text form."""
+
+    binary: bool = option(True, "Write output in binary mode")

@@ -1,0 +1,63 @@
+"""nnet3-average: the weighted average of raw models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnet.combine import average
+from nnet.formats.model import read_nnet, write_nnet
+from nnet.programs.engine_options import ModelOutputOptions
+from nnet.programs.program import log, option, run_program, warn
+
+PROG = "nnet3-average"
+USAGE = """
+This program averages the parameters and statistics of 'raw' nnet3 models of one structure.
+A model with a NaN or an infinity is refused by name.
+
+Usage:  nnet3-average [options] <model1> <model2> ... <modelN> <model-out>
+e.g.:   nnet3-average 1.1.raw 1.2.raw 1.3.raw 2.raw
+"""
+
+
+@dataclass
+class Options(ModelOutputOptions):
+    """Options of nnet3-average."""
+
+    weights: str = option("", "Colon-separated weights, one for each input model; normalized to sum to one")
+    num_threads: int = option(-1, "accepted for compatibility; models are read one by one")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run nnet3-average."""
+    return run_program(USAGE, Options, run, (2, None), argv)
+
+
+def run(options: Options, *files: str) -> None:
+    """Average the models `files[:-1]` into `files[-1]`."""
+    inputs, output = files[:-1], files[-1]
+    weights = parse_weights(options.weights, len(inputs))
+    write_nnet(average((read_nnet(name) for name in inputs), weights), output, options.binary)
+    log(PROG, f"Averaged parameters of {len(inputs)} neural nets, and wrote to {output}")
+
+
+def parse_weights(text: str, count: int) -> list[float]:
+    """`0.2:0.8` -> [0.2, 0.8]; equal weights for empty text. Raises ValueError unless there are `count`."""
+    if not text:
+        return [1.0 / count] * count
+    try:
+        weights = [float(w) for w in text.split(":")]
+    except ValueError:
+        raise ValueError(f"--weights={text}: expected numbers separated by colons") from None
+    if len(weights) != count:
+        raise ValueError(f"--weights={text} gives {len(weights)} weights for {count} models")
+    total = sum(weights)
+    if not total > 0:
+        raise ValueError(f"--weights={text}: the weights sum to {total:g}")
+    if abs(total - 1.0) > 0.01:
+        warn(PROG, f"Normalizing weights to sum to one, sum was {total:g}")
+    return weights
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,57 @@
+"""nnet3-combine: average the last n models, n chosen by the objective on examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnet.combine import combine
+from nnet.examples.minibatch import read_minibatches
+from nnet.formats.model import read_nnet, write_nnet
+from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions
+from nnet.programs.program import log, option, run_program
+
+PROG = "nnet3-combine"
+USAGE = """
+Using a subset of training or held-out examples, average the first n of the given models, with the n whose
+average has the best objective. Models are given newest first, so the last n models are combined.
+
+Usage:  nnet3-combine [options] <nnet-in1> <nnet-in2> ... <nnet-inN> <examples-in> <nnet-out>
+e.g.:   nnet3-combine 35.raw 34.raw 33.raw ark:valid.egs final.raw
+"""
+
+
+@dataclass
+class Options(ComputationOptions, ModelOutputOptions):
+    """Options of nnet3-combine."""
+
+    max_objective_evaluations: int = option(30, "The largest number of objective evaluations")
+    batchnorm_test_mode: bool = option(False, "Use batch-norm's stored statistics while evaluating objectives")
+    dropout_test_mode: bool = option(True, "Switch dropout off while evaluating objectives")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run nnet3-combine."""
+    return run_program(USAGE, Options, run, (3, None), argv)
+
+
+def run(options: Options, *files: str) -> None:
+    """Combine the models `files[:-2]` on the examples `files[-2]` into `files[-1]`."""
+    *inputs, examples, output = files
+    batches = list(read_minibatches(examples))
+    log(PROG, f"Read {len(batches)} examples.")
+    best = combine(
+        (read_nnet(name) for name in inputs),
+        batches,
+        len(inputs),
+        options.max_objective_evaluations,
+        options.batchnorm_test_mode,
+        options.dropout_test_mode,
+        lambda line: log(PROG, line),
+    )
+    write_nnet(best, output, options.binary)
+    log(PROG, f"Finished combining neural nets, wrote model to {output}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
