@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 
@@ -14,8 +14,8 @@ from typing import IO, Any
 def atomic_write(path: str | os.PathLike[str], text: bool = False) -> Iterator[IO[Any]]:
     """A stream for the new content of `path`, which changes only when the block ends without an exception.
 
-    Binary unless `text` (UTF-8, newlines kept). The content is flushed and synced to the disk before the rename;
-    on any exception, KeyboardInterrupt too, the temporary file is removed and `path` stays as it was.
+    Binary unless `text` (UTF-8, newlines kept). The content is flushed and synced to the disk before the
+    rename; on any exception, KeyboardInterrupt too, the temporary file is removed and `path` stays as it was.
     What is not a regular file (`/dev/null`, a named pipe) is written directly. Raises OSError naming `path`.
     """
     target = os.path.realpath(path)
@@ -70,7 +70,5 @@ def _sync_directory(folder: str) -> None:
 
 
 def _remove(path: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass

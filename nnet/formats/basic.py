@@ -1,11 +1,12 @@
-"""Opening a Kaldi file for one object: `with open_input(name) as source`, `with open_output(name) as target`."""
+"""Opening a Kaldi file for one object: `with open_input(name) as source`, `open_output(name)`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nnet.formats.reader import FormatError, KaldiInput
+from nnet.formats.reader import KaldiInput
+from nnet.formats.source import FormatError
 from nnet.formats.streams import create_bytes, open_bytes
 from nnet.formats.writer import KaldiOutput
 
@@ -35,7 +36,8 @@ def read_header(source: KaldiInput) -> None:
 def open_output(name: str, binary: bool = True) -> Iterator[KaldiOutput]:
     """A Kaldi wxfilename opened for writing one object; the header \\0B is written if `binary`.
 
-    `name`: file (appears whole when the block ends without an exception), `-`, `file.gz`, `| command`. Raises OSError.
+    `name`: file (appears whole when the block ends without an exception), `-`, `file.gz`, `| command`.
+    Raises OSError, also when a command fails.
     """
     with create_bytes(name) as stream:
         target = KaldiOutput(stream, binary)

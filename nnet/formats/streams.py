@@ -1,4 +1,4 @@
-"""What a Kaldi file name opens: a file, `file:offset`, `-`, `file.gz`, `command |` and `| command` as byte streams."""
+"""What a Kaldi file name opens: file, `file:offset`, `-`, `file.gz`, `command |`, `| command` as streams."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, Any, BinaryIO, cast
 
 from nnet.files import atomic_write
@@ -62,8 +62,8 @@ def check_name(name: str, reading: bool) -> None:
 def open_bytes(name: str) -> Iterator[BinaryIO]:
     """The bytes that the Kaldi rxfilename `name` stands for, as a buffered stream with `peek`.
 
-    A command's exit status counts, also inside a pipeline: a failure raises OSError when the stream has been read
-    to its end (a command that we stopped by closing early may die of the broken pipe).
+    A command's exit status counts, also inside a pipeline: a failure raises OSError when the block ends
+    (a command that we stopped by closing early may die of the broken pipe).
     """
     check_name(name, reading=True)
     if name in ("", "-"):
@@ -80,7 +80,7 @@ def _open_file(name: str) -> BinaryIO:
     path, offset = split_offset(name)
     if offset == 0 and not os.path.exists(path) and os.path.exists(name):
         path = name
-    stream = open(path, "rb")
+    stream = open(path, "rb")  # noqa: SIM115 - the caller closes it
     if path.endswith(".gz") and stream.peek(2)[:2] == b"\x1f\x8b":
         stream = cast(Any, io.BufferedReader(_Gzip(stream)))
     try:
@@ -139,7 +139,7 @@ def _open_command(name: str) -> Iterator[BinaryIO]:
 
 
 def _plain_reader(command: str) -> BinaryIO | None:
-    """The stream of `gunzip -c FILE`, `gzip -dc FILE`, `zcat FILE` or `cat FILE`, which need no shell; else None."""
+    """The stream of `gunzip -c F`, `gzip -dc F`, `zcat F` or `cat F`, which need no shell; else None."""
     if not _PLAIN_WORDS.fullmatch(command):
         return None
     words = shlex.split(command)
@@ -159,16 +159,14 @@ def _shell(command: str) -> list[str]:
 def _end(process: subprocess.Popen[bytes]) -> int:
     for stream in (process.stdout, process.stdin):
         if stream is not None:
-            try:
+            with suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
     return process.wait()
 
 
 @contextmanager
 def create_bytes(name: str) -> Iterator[BinaryIO]:
-    """A stream for the new content of the Kaldi wxfilename `name`: a file (written atomically), `-`, `file.gz`, `| command`."""
+    """A stream for the new content of the wxfilename `name`: a file (atomic), `-`, `file.gz`, `| command`."""
     check_name(name, reading=False)
     if name in ("", "-"):
         yield cast(BinaryIO, sys.stdout.buffer)

@@ -84,15 +84,15 @@ class KaldiOutput:
 
     def vector(self, values: np.ndarray) -> None:
         """A vector (D,): float64 as DV, everything else as FV."""
-        from nnet.formats import matrix  # noqa: PLC0415 - matrix builds on this file
+        from nnet.formats.matrix import write_vector  # noqa: PLC0415 - matrix builds on this file
 
-        matrix.write_vector(self, values)
+        write_vector(self, values)
 
     def matrix(self, value: Any) -> None:
         """A matrix (rows, columns) or compressed matrix: float64 as DM, other arrays as FM."""
-        from nnet.formats import matrix  # noqa: PLC0415 - matrix builds on this file
+        from nnet.formats.matrix import write_matrix  # noqa: PLC0415 - matrix builds on this file
 
-        matrix.write_matrix(self, value)
+        write_matrix(self, value)
 
 
 def check_token(token: str) -> None:

@@ -38,8 +38,8 @@ def option_fields(options: type[Any]) -> dict[str, dataclasses.Field[Any]]:
 def parse(argv: Sequence[str], options: type[Any]) -> tuple[Any, StandardOptions, list[str]]:
     """(options, standard options, positional arguments) of a command line.
 
-    As in Kaldi, options stand before the positional arguments, `--` ends them, `_` equals `-`, upper case equals
-    lower case in names, files given by `--config` are read first. Raises ValueError naming option and value.
+    As in Kaldi, options stand before the positional arguments, `--` ends them, names may have `_` for `-` and
+    upper case, files given by `--config` are read first. Raises ValueError naming option and value.
     """
     named, positional = split(argv)
     values: dict[str, Any] = {}
@@ -131,8 +131,9 @@ def usage_text(usage: str, options: type[Any]) -> str:
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
-    shown = f'"{field.default}"' if isinstance(field.default, str) else str(field.default)
-    return f"{_TYPE_NAMES[type(field.default)]}, default = {shown.lower() if isinstance(field.default, bool) else shown}"
+    default = field.default
+    shown = {True: "true", False: "false"}[default] if isinstance(default, bool) else str(default)
+    return f"{_TYPE_NAMES[type(default)]}, default = " + (f'"{shown}"' if isinstance(default, str) else shown)
 
 
 def escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What every program does around its one library call: read the command line, log, turn errors into one line."""
+"""What every program does around its library call: read the command line, log, turn errors into one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -24,10 +25,10 @@ def run_program(
     nargs: tuple[int, int | None],
     argv: Sequence[str] | None = None,
 ) -> int:
-    """Run `body(options, *arguments)` with the command line `argv` (default: sys.argv) and return the exit status.
+    """Run `body(options, *arguments)` with the command line `argv` (default: sys.argv); return its status.
 
-    `nargs`: smallest and largest number of positional arguments (None: no limit). ValueError, OSError and MemoryError
-    become one line `ERROR (program) ...` and status 1, an interrupt 130, a reader that went away 141.
+    `nargs`: smallest and largest number of positional arguments (None: no limit). ValueError, OSError and
+    MemoryError become one line `ERROR (program) ...` and status 1; an interrupt is 130, a lost reader 141.
     """
     prog = program_name(body)
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -49,12 +50,8 @@ def run_program(
     except BrokenPipeError:
         _silence_stdout()
         return NO_READER
-    except MemoryError as error:
-        return _failed(prog, f"out of memory: {error}" if str(error) else "out of memory", 1)
-    except OSError as error:
-        return _failed(prog, _os_error(error), 1)
-    except ValueError as error:
-        return _failed(prog, str(error), 1)
+    except (ValueError, OSError, MemoryError) as error:
+        return _failed(prog, _message(error), 1)
 
 
 def program_name(body: Callable[..., Any]) -> str:
@@ -95,17 +92,17 @@ def _failed(prog: str, message: str, status: int) -> int:
     return status
 
 
-def _os_error(error: OSError) -> str:
-    if error.filename is not None:
+def _message(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}" if str(error) else "out of memory"
+    if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"writing failed: {error.strerror}"
     return str(error)
 
 
 def _silence_stdout() -> None:
     """Point standard output at /dev/null, so that the interpreter's last flush does not fail again."""
-    try:
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass
