@@ -10,9 +10,9 @@ from nnet.backend import Array, array_module
 
 
 class Columns:
-    """The matrix X = [X_1 X_2 ... X_K 1], (N, D): blocks of equal height side by side, a column of ones last on demand.
+    """The matrix X = [X_1 X_2 ... X_K 1], (N, D): blocks side by side, on demand a column of ones last.
 
-    A time-delay layer multiplies shifted views of one array; its update needs X only in products, without a copy.
+    A time-delay layer multiplies shifted views of one array; its update needs X only in products.
     """
 
     def __init__(self, blocks: Sequence[Array], ones: bool = False):

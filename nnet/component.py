@@ -124,6 +124,19 @@ class Updatable(Component):
         """Add this minibatch's change, learning rate and natural gradient applied, to delta's parameters."""
         raise NotImplementedError
 
+    def info(self) -> list[str]:
+        """The shared options as nnet3-info prints them (Kaldi: UpdatableComponent::Info)."""
+        parts = [f"learning-rate={self.learning_rate:g}"]
+        if self.is_gradient:
+            parts.append("is-gradient=true")
+        if self.l2_regularize:
+            parts.append(f"l2-regularize={self.l2_regularize:g}")
+        if self.learning_rate_factor != 1:
+            parts.append(f"learning-rate-factor={self.learning_rate_factor:g}")
+        if self.max_change > 0:
+            parts.append(f"max-change={self.max_change:g}")
+        return parts
+
     def set_learning_rate(self, rate: float) -> None:
         """Kaldi's SetUnderlyingLearningRate: the rate in force becomes rate times learning_rate_factor."""
         self.learning_rate = rate * self.learning_rate_factor
@@ -131,13 +144,16 @@ class Updatable(Component):
 
 def common_options(line: ConfigLine) -> dict[str, Any]:
     """The options that every updatable component takes from its config line (Kaldi's InitLearningRatesFromConfig)."""
-    factor = line.float("learning-rate-factor", 1.0)
-    return {
-        "learning_rate": line.float("learning-rate", 0.001) * factor,
-        "learning_rate_factor": factor,
+    options = {
+        "learning_rate": line.float("learning-rate", 0.001),  # as given: only set_learning_rate applies the factor
+        "learning_rate_factor": line.float("learning-rate-factor", 1.0),
         "max_change": line.float("max-change", 0.0),
         "l2_regularize": line.float("l2-regularize", 0.0),
     }
+    for name, value in options.items():
+        if value < 0:
+            raise ValueError(f"{line.where}: {name.replace('_', '-')}={value} is negative")
+    return options
 
 
 def names(c: Component, *roles: str) -> Iterator[str]:

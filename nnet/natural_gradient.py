@@ -1,7 +1,7 @@
-"""Online natural gradient: rows times the inverse of a smoothed low-rank Fisher matrix that is learned on the way.
+"""Online natural gradient: rows times the inverse of a smoothed low-rank Fisher matrix, learned on the way.
 
-Povey, Zhang and Khudanpur, "Parallel training of DNNs with Natural Gradient and Parameter Averaging" (ICLR 2015,
-workshop), as in Kaldi's `OnlineNaturalGradient`; equation names in comments are those of its header. In short:
+Povey, Zhang and Khudanpur, "Parallel training of DNNs with Natural Gradient and Parameter Averaging"
+(ICLR workshop 2015), as in Kaldi's `OnlineNaturalGradient`, whose header names the equations. In short:
 
     F = R' diag(d) R + rho I                 Fisher matrix of the rows of X, R (R x D) with orthonormal rows
     G = F + (alpha/D) tr(F) I = R' diag(d) R + beta I
@@ -28,12 +28,13 @@ CANCELLED = 0.02  # share of the energy that must be left for its formula to be 
 class OnlineNaturalGradient:
     """The Fisher matrix of one kind of row, and the preconditioning by it.
 
-    `rank` becomes D - 1 where rows have no more than `rank` columns. The share eta of a minibatch of N rows in
-    the running estimate is 1 - exp(-N / num_samples_history), at most 0.9, or 1 / num_minibatches_history if set.
-    Arrays may be numpy's or CuPy's, float32 or float64; what is rank x rank is solved on the host in double.
+    `rank` becomes D - 1 where rows have no more than `rank` columns. The share eta of a minibatch of N rows
+    in the running estimate is 1 - exp(-N / num_samples_history), at most 0.9, or 1 / num_minibatches_history
+    if that is set. Arrays may be numpy's or CuPy's, float32 or float64; what is rank x rank is solved on the
+    host in double.
 
-    Directions in which the rows seen so far have no energy are decided by rounding, here as in Kaldi: on data of
-    lower rank than `rank` Kaldi differs from itself by 3 to 6 % when its BLAS rounds otherwise, elsewhere by 1e-6.
+    Directions in which the rows seen so far have no energy are decided by rounding, here as in Kaldi: on rows
+    that span less than `rank` Kaldi differs from itself by 3 to 6 % when its BLAS rounds otherwise.
     """
 
     def __init__(
@@ -191,7 +192,7 @@ def _eigen(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
 
 
 def first_basis(rank: int, dim: int) -> np.ndarray:
-    """Orthonormal rows without a zero column: row r has entries at r, r + rank, ..., the first 1.1 times the others.
+    """Orthonormal rows without a zero column: row r is 1.1, 1, 1... at columns r, r + rank..., normalised.
 
     The uneven first entry keeps the sum of the rows from being constant (Kaldi: InitOrthonormalSpecial).
     """
@@ -204,7 +205,7 @@ def first_basis(rank: int, dim: int) -> np.ndarray:
 
 
 def reorthogonalize(W: Array, e: np.ndarray) -> Array:
-    """W with the rows of R = e^(-1/2) W made orthonormal, first ones changed least (Kaldi: ReorthogonalizeRt1)."""
+    """W with the rows of R = e^(-1/2) W orthonormal, first ones changed least (Kaldi: ReorthogonalizeRt1)."""
     root = np.sqrt(e)
     O = _symmetric(W @ W.T) / root[:, None] / root  # noqa: E741  # R R', Kaldi's name
     if np.abs(O - np.eye(len(e))).max() <= OFF_UNIT:
