@@ -104,6 +104,10 @@ class Component:
     def store_backward_stats(self, dy: Array, io: Io) -> None:
         """Accumulate statistics of the output derivative in self (Kaldi's StoreBackpropStats); called on the delta."""
 
+    def info_dims(self) -> list[str]:
+        """The `key=value` parts that give the dims in nnet3-info; Kaldi's types differ in how they name them."""
+        return [f"input-dim={self.input_dim}", f"output-dim={self.output_dim}"]
+
     def info(self) -> list[str]:
         """Further `key=value` parts of the component's line in nnet3-info, after type and dims."""
         return []
@@ -145,7 +149,7 @@ class Updatable(Component):
 def common_options(line: ConfigLine) -> dict[str, Any]:
     """The options that every updatable component takes from its config line (Kaldi's InitLearningRatesFromConfig)."""
     options = {
-        "learning_rate": line.float("learning-rate", 0.001),  # as given: only set_learning_rate applies the factor
+        "learning_rate": line.float("learning-rate", 0.001),  # the factor comes in with set_learning_rate
         "learning_rate_factor": line.float("learning-rate-factor", 1.0),
         "max_change": line.float("max-change", 0.0),
         "l2_regularize": line.float("l2-regularize", 0.0),
