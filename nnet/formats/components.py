@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from nnet.components import TYPES
 from nnet.formats import component_table, component_table_temporal
 from nnet.formats.basic import FormatError
 from nnet.formats.reader import KaldiInput
-from nnet.formats.writer import KaldiOutput
 from nnet.formats.rows import COMMON, INT, NOTHING, REQUIRED, Kind, Layout, Row, Table, Values
+from nnet.formats.writer import KaldiOutput
 
 MAX_PARTS = 100000  # components inside a CompositeComponent
 

@@ -1,0 +1,235 @@
+"""Training examples in Kaldi's format: named inputs and outputs, each with its frames (indexes) and a matrix."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from nnet.formats.basic import KaldiInput, KaldiOutput
+from nnet.formats.matrix import GeneralMatrix, read_general_matrix, write_matrix
+
+MAX_IO = 1000000  # inputs and outputs of one example
+FULL = 127  # code byte of an index that is written in full
+LIMIT = 125  # differences of t below this fit into the code byte
+FULL_INDEX = struct.Struct("<bibibi")  # n, t, x, each after its size byte
+
+_EXAMPLE, _IO, _INDEXES, _INT = b"<Nnet3Eg> <NumIo> \x04", b"<NnetIo> ", b"<I1V> \x04", struct.Struct("<i")
+
+
+@dataclass
+class NnetIo:
+    """One input or output of an example.
+
+    `indexes` (K, 3) int32: n (sequence), t (frame), x (normally 0) of each row of `features`; treat it as read-only.
+    `features`: K rows; compressed and sparse matrices stay as they were read.
+    """
+
+    name: str
+    indexes: np.ndarray
+    features: GeneralMatrix
+
+
+@dataclass
+class NnetExample:
+    """What one example, or a minibatch of merged ones, gives to the network and expects of it."""
+
+    io: list[NnetIo] = field(default_factory=list)
+
+
+class ExampleKind:
+    """Examples as values of tables (`ark:` files of egs). Keys such as `utt-8?lang=cz` are keys like any other."""
+
+    name = "example"
+
+    def read(self, src: KaldiInput) -> NnetExample:
+        """The example that comes next. Raises FormatError."""
+        return read_example(src)
+
+    def write(self, out: KaldiOutput, value: NnetExample) -> None:
+        """Write an example. Raises ValueError if rows and indexes do not agree."""
+        write_example(out, value)
+
+
+EXAMPLE = ExampleKind()
+
+
+def read_example(src: KaldiInput) -> NnetExample:
+    """The example that comes next (NnetExample::Read)."""
+    if src.binary and _literal(src, _EXAMPLE):
+        count = _int(src)
+    else:
+        src.expect("<Nnet3Eg>")
+        src.expect("<NumIo>")
+        count = src.int32()
+    if not 0 < count <= MAX_IO:
+        src.error(f"expected an example with 1 to {MAX_IO} inputs and outputs, found {count}")
+    example = NnetExample([read_io(src) for _ in range(count)])
+    if not (src.binary and _literal(src, b"</Nnet3Eg> ")):
+        src.expect("</Nnet3Eg>")
+    return example
+
+
+def read_io(src: KaldiInput) -> NnetIo:
+    """The input or output that comes next (NnetIo::Read)."""
+    if not (src.binary and _literal(src, _IO)):
+        src.expect("<NnetIo>")
+    name = src.token()
+    indexes = read_indexes(src)
+    features = read_general_matrix(src)
+    if features.shape[0] != len(indexes):
+        src.error(
+            f"{name}: expected a row for each of {len(indexes)} indexes, found {features.shape[0]} rows"
+        )
+    if not (src.binary and _literal(src, b"</NnetIo> ")):
+        src.expect("</NnetIo>")
+    return NnetIo(name, indexes, features)
+
+
+def _literal(src: KaldiInput, data: bytes) -> bool:
+    """Consume `data` if it comes next: the usual bytes, compared at once instead of token by token."""
+    src.ahead(len(data))
+    found = src.buffer.startswith(data, src.position)
+    if found:
+        src.position += len(data)
+    return found
+
+
+def _int(src: KaldiInput) -> int:
+    return int(_INT.unpack(src.read_bytes(4, "an integer"))[0])
+
+
+# -- indexes
+
+
+def read_indexes(src: KaldiInput) -> np.ndarray:
+    """(K, 3) int32, read-only (ReadIndexVector)."""
+    if src.binary and _literal(src, _INDEXES):
+        count = _int(src)
+    else:
+        src.expect("<I1V>")
+        count = src.int32()
+    if count < 0:
+        src.error(f"expected a number of indexes, found {count}")
+    if not src.binary:
+        return _read_text_indexes(src, count)
+    src.need(count, f"{count} indexes")
+    have = src.ahead(min(count, 1 << 16))
+    codes = src.buffer[src.position : src.position + have]
+    if have == count and FULL not in codes:
+        src.position += count
+        return _steps(src, codes)
+    return _read_mixed_indexes(src, count)
+
+
+def _steps(src: KaldiInput, codes: bytes) -> np.ndarray:
+    indexes = _from_codes(codes)
+    if indexes is None:
+        src.error("damaged indexes: a code byte is neither a small difference nor 127")
+    return indexes
+
+
+@lru_cache(maxsize=4096)
+def _from_codes(codes: bytes) -> np.ndarray | None:
+    """Indexes with n = x = 0 whose frames differ by the code bytes; most examples of a file share theirs."""
+    steps = np.frombuffer(codes, np.int8).astype(np.int32)
+    if (np.abs(steps) >= LIMIT).any():
+        return None
+    indexes = np.zeros((len(steps), 3), np.int32)
+    np.cumsum(steps, out=indexes[:, 1])
+    indexes.flags.writeable = False
+    return indexes
+
+
+def _read_mixed_indexes(src: KaldiInput, count: int) -> np.ndarray:
+    """Runs of small steps of t, interrupted by indexes in full (where n or x changes)."""
+    indexes = np.zeros((count, 3), np.int32)
+    row, last = 0, np.zeros(3, np.int32)
+    while row < count:
+        have = src.ahead(min(count - row, 1 << 16))
+        codes = src.buffer[src.position : src.position + have]
+        if not codes:
+            src.error(f"expected {count - row} more indexes, found the end of the file")
+        end = codes.find(FULL)
+        if end != 0:
+            run = codes if end < 0 else codes[:end]
+            src.position += len(run)
+            indexes[row : row + len(run)] = _steps(src, run) + last
+            row += len(run)
+        else:
+            src.position += 1
+            indexes[row] = _read_full_index(src)
+            row += 1
+        last = indexes[row - 1]
+    indexes.flags.writeable = False
+    return indexes
+
+
+def _read_full_index(src: KaldiInput) -> tuple[int, int, int]:
+    size_n, n, size_t, t, size_x, x = FULL_INDEX.unpack(src.read_bytes(FULL_INDEX.size, "an index"))
+    if (size_n, size_t, size_x) != (4, 4, 4):
+        src.error("damaged indexes: expected integers of four bytes")
+    return n, t, x
+
+
+def _read_text_indexes(src: KaldiInput, count: int) -> np.ndarray:
+    src.need(count, f"{count} indexes")
+    indexes = []
+    for _ in range(count):
+        src.expect("<I1>")
+        indexes.append((src.int32(), src.int32(), src.int32()))
+    return np.array(indexes, np.int32).reshape(count, 3)
+
+
+# -- writing
+
+
+def write_example(out: KaldiOutput, example: NnetExample) -> None:
+    """Write `example` (NnetExample::Write). Raises ValueError if it is empty or rows and indexes do not agree."""
+    if not example.io:
+        raise ValueError("an example without inputs and outputs cannot be written")
+    out.token("<Nnet3Eg>")
+    out.token("<NumIo>")
+    out.int32(len(example.io))
+    for io in example.io:
+        write_io(out, io)
+    out.token("</Nnet3Eg>")
+
+
+def write_io(out: KaldiOutput, io: NnetIo) -> None:
+    """Write an input or output (NnetIo::Write)."""
+    if io.features.shape[0] != len(io.indexes):
+        raise ValueError(
+            f"{io.name}: {io.features.shape[0]} rows for {len(io.indexes)} indexes; they must agree"
+        )
+    out.token("<NnetIo>")
+    out.token(io.name)
+    write_indexes(out, io.indexes)
+    write_matrix(out, io.features)
+    out.token("</NnetIo>")
+
+
+def write_indexes(out: KaldiOutput, indexes: np.ndarray) -> None:
+    """Write (K, 3) indexes (WriteIndexVector)."""
+    out.token("<I1V>")
+    out.int32(len(indexes))
+    if out.binary:
+        out.write(_codes(np.asarray(indexes, np.int32)))
+    else:
+        out.text("".join(f"<I1> {n} {t} {x} " for n, t, x in np.asarray(indexes).tolist()))
+
+
+def _codes(indexes: np.ndarray) -> bytes:
+    steps = np.diff(indexes.astype(np.int64), axis=0, prepend=np.zeros((1, 3), np.int64))
+    full = (steps[:, 0] != 0) | (steps[:, 2] != 0) | (np.abs(steps[:, 1]) >= LIMIT)
+    small = steps[:, 1].astype(np.int8).tobytes()
+    if not full.any():
+        return small
+    parts, start = [], 0
+    for row in np.flatnonzero(full).tolist():
+        n, t, x = indexes[row].tolist()
+        parts += [small[start:row], bytes([FULL]), FULL_INDEX.pack(4, n, 4, t, 4, x)]
+        start = row + 1
+    return b"".join([*parts, small[start:]])
