@@ -88,7 +88,8 @@ class Source:
     def read_bytes(self, count: int, what: str = "data") -> bytes:
         """Exactly `count` bytes. Memory is taken only for bytes that exist."""
         self.need(count, what)
-        if self.ahead(min(count, BLOCK)) == count:
+        self.ahead(min(count, BLOCK))  # may read further than asked
+        if len(self.buffer) - self.position >= count:
             self.position += count
             return self.buffer[self.position - count : self.position]
         parts = [self.buffer[self.position :]]
