@@ -53,7 +53,8 @@ def scale(c: Component, alpha: float, *roles: str) -> None:
         if value is None:
             continue
         if not _is_array(value):
-            setattr(c, name, type(value)(0) if alpha == 0 else value * alpha)
+            zero = value.dtype.type if hasattr(value, "dtype") else type(value)  # a count may lie on a device
+            setattr(c, name, zero(0) if alpha == 0 else value * alpha)
         elif alpha == 0:
             value[...] = 0
         else:
