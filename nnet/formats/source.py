@@ -16,6 +16,7 @@ CHUNK = 1 << 20  # bytes taken from a stream at most at once, so that memory fol
 MAX_TOKEN = 1 << 16  # no token or number of a sound file is longer
 _SPACE = re.compile(rb"[ \t\n\v\f\r]")
 _NOT_SPACE = re.compile(rb"[^ \t\n\v\f\r]")
+_NOTHING = re.compile(rb"(?!)")
 _LINE_END = re.compile(rb"\n")
 
 
@@ -133,6 +134,10 @@ class Source:
             if match:
                 break
         return b"".join(parts)
+
+    def text(self) -> str:
+        """All that is left, as text."""
+        return self.decode(self.until(_NOTHING, "text"), "text")
 
     def shown(self) -> str:
         """The next bytes, for a message."""

@@ -140,15 +140,24 @@ def _open_command(name: str) -> Iterator[BinaryIO]:
 
 def _plain_reader(command: str) -> BinaryIO | None:
     """The stream of `gunzip -c F`, `gzip -dc F`, `zcat F` or `cat F`, which need no shell; else None."""
-    if not _PLAIN_WORDS.fullmatch(command):
+    words = _plain_words(command)
+    if words is None:
         return None
-    words = shlex.split(command)
-    for head in [*_UNZIP, ["cat"]]:
-        if words[: len(head)] == head and len(words) == len(head) + 1 and not words[-1].startswith("-"):
-            if head == ["cat"]:
-                return open(words[-1], "rb")
-            return cast(BinaryIO, io.BufferedReader(_Gzip(open(words[-1], "rb"))))
+    stream = open(words[-1], "rb")  # noqa: SIM115 - the caller closes it
+    return cast(BinaryIO, stream) if words[0] == "cat" else cast(BinaryIO, io.BufferedReader(_Gzip(stream)))
+
+
+def _plain_words(command: str) -> list[str] | None:
+    if _PLAIN_WORDS.fullmatch(command):
+        words = shlex.split(command)
+        if words[:-1] in [*_UNZIP, ["cat"]] and not words[-1].startswith("-"):
+            return words
     return None
+
+
+def is_plain_reader(name: str) -> bool:
+    """Whether `name` is a command that only reads a file and needs no shell (`gunzip -c F |`, `cat F |`)."""
+    return is_pipe(name) and _plain_words(name.rstrip()[:-1].strip()) is not None
 
 
 def _shell(command: str) -> list[str]:

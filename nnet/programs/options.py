@@ -28,6 +28,7 @@ class StandardOptions:
     help: bool = option(False, "Print out usage message")
     print_args: bool = option(True, "Print the command line arguments (to stderr)")
     verbose: int = option(0, "Verbose level (higher->more logging)")
+    allow_pipes_in_scp: bool = option(False, "Run commands that stand inside script files (scp:)")
 
 
 def option_fields(options: type[Any]) -> dict[str, dataclasses.Field[Any]]:

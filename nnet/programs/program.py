@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import sys
@@ -10,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from nnet.formats.specifiers import allow_pipes
 from nnet.programs.options import escape, option, parse, usage_text
 
 __all__ = ["log", "option", "program_name", "run_program", "warn"]
@@ -42,6 +44,8 @@ def run_program(
         if len(arguments) < nargs[0] or (nargs[1] is not None and len(arguments) > nargs[1]):
             sys.stderr.write(usage_text(usage, options))
             return 1
+        if standard.allow_pipes_in_scp:
+            parsed, arguments = _with_pipes(parsed, arguments)
         status = body(parsed, *arguments) or 0
         sys.stdout.flush()
         return status
@@ -52,6 +56,13 @@ def run_program(
         return NO_READER
     except (ValueError, OSError, MemoryError) as error:
         return _failed(prog, _message(error), 1)
+
+
+def _with_pipes(parsed: Any, arguments: list[str]) -> tuple[Any, list[str]]:
+    """All script files in options and arguments with the option `pipes`."""
+    texts = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(parsed)}
+    changed = {n: allow_pipes(t) for n, t in texts.items() if isinstance(t, str)}
+    return dataclasses.replace(parsed, **changed), [allow_pipes(a) for a in arguments]
 
 
 def program_name(body: Callable[..., Any]) -> str:

@@ -1,0 +1,63 @@
+"""copy-int-vector: copies vectors of integers (alignments), tables or single files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnet.programs.program import log, option, run_program
+
+PROG = "copy-int-vector"
+USAGE = """
+Copy vectors of integers, or archives of vectors of integers (e.g. alignments)
+
+Usage: copy-int-vector [options] (vector-in-rspecifier|vector-in-rxfilename) (vector-out-wspecifier|vector-out-wxfilename)
+ e.g.: copy-int-vector --binary=false foo -
+   copy-int-vector ark:1.ali ark,t:-
+"""  # noqa: E501 - Kaldi's usage
+
+
+@dataclass
+class Options:
+    """Options of copy-int-vector."""
+
+    binary: bool = option(True, "Write in binary mode (only relevant if output is a wxfilename)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run copy-int-vector."""
+    return run_program(USAGE, Options, copy_int_vector, (2, 2), argv)
+
+
+def copy_int_vector(options: Options, source: str, target: str) -> int:
+    """Copy integers from `source` to `target`; status 1 if a table was empty."""
+    from nnet.formats.basic import open_input, open_output  # noqa: PLC0415 - fast start
+    from nnet.formats.tables import (  # noqa: PLC0415 - fast start
+        INT_VECTOR,
+        TableWriter,
+        is_rspecifier,
+        is_wspecifier,
+        read_table,
+    )
+
+    if is_rspecifier(source) != is_wspecifier(target):
+        raise ValueError(f"tables and single files cannot be mixed: {source} and {target}")
+    if not is_rspecifier(source):
+        with open_input(source) as data:
+            vector = data.int_vector()
+        with open_output(target, options.binary) as out:
+            out.int_vector(vector)
+        log(PROG, f"Copied vector to {target}")
+        return 0
+    done = 0
+    with TableWriter(target, INT_VECTOR) as writer:
+        for key, vector in read_table(source, INT_VECTOR):
+            writer.write(key, vector)
+            done += 1
+    log(PROG, f"Copied {done} vectors of int32.")
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
