@@ -1,0 +1,33 @@
+"""All component types by Kaldi's name."""
+
+from __future__ import annotations
+
+from importlib import import_module, util
+
+from nnet.component import Component
+
+_MODULES = (
+    "activations",
+    "dropout",
+    "elementwise",
+    "linear",
+    "normalize",
+    "shape",
+    "tdnn",
+)
+
+
+def _collect() -> dict[str, type[Component]]:
+    """TYPE -> class over the family modules."""
+    types: dict[str, type[Component]] = {}
+    for name in _MODULES:
+        if util.find_spec(f"{__name__}.{name}") is None:
+            continue
+        module = import_module(f"{__name__}.{name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Component) and value.__dict__.get("TYPE"):
+                types[value.TYPE] = value
+    return types
+
+
+TYPES = _collect()

@@ -1,0 +1,136 @@
+"""An affine layer over several time offsets (Kaldi: TdnnComponent)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from nnet.backend import Array, array_module
+from nnet.columns import Columns
+from nnet.component import Io, Updatable, common_options, config, flat, param
+from nnet.config_line import ConfigLine
+from nnet.frames import Rows
+from nnet.outer import NaturalGradient, add_outer, default_rank
+from nnet.summary import matrix_info, vector_info
+from nnet.weights import constraint_info, random_vector, random_weights
+
+UPDATE_PERIOD = 4  # of the preconditioners, fixed in Kaldi
+
+
+@dataclass(kw_only=True, eq=False)
+class Tdnn(Updatable):
+    """y[t] = sum_k W_k x[t + time_offsets[k]] + b.    W: (out, K in), W_k side by side; b: (out,) or None.
+
+    Each product takes rows of x as they lie; x is spliced neither forward nor backward, and for the update
+    only where minibatches are short. Kaldi pads frame sets that are not evenly spaced with blank rows, which
+    then count as rows of its natural gradient; here rows are exactly the frames asked for.
+    """
+
+    TYPE: ClassVar[str] = "TdnnComponent"
+
+    time_offsets: tuple[int, ...] = config()
+    W: Array = param("out offsets*in")
+    b: Array | None = param("out")
+    orthonormal_constraint: float = config(0.0)  # positive: W W' = c^2 I; negative: c floats; 0: none
+    use_natural_gradient: bool = config(True)
+    num_samples_history: float = config(2000.0)
+    alpha_in: float = config(4.0)
+    alpha_out: float = config(4.0)
+    rank_in: int = config(20)
+    rank_out: int = config(80)
+
+    @property
+    def input_dim(self) -> int:
+        return int(self.W.shape[1]) // len(self.time_offsets)
+
+    @property
+    def output_dim(self) -> int:
+        return int(self.W.shape[0])
+
+    @classmethod
+    def configure(cls, line: ConfigLine, rng: np.random.Generator) -> Self:
+        options = common_options(line)
+        offsets = line.ints("time-offsets")
+        if not offsets or len(set(offsets)) < len(offsets):
+            raise ValueError(
+                f"{line.where}: time-offsets={line.str('time-offsets')} must be different integers"
+            )
+        W = random_weights(line, rng, blocks=len(offsets))
+        mean, stddev = line.float("bias-mean", 0.0), line.float("bias-stddev", 1.0)
+        b = random_vector(len(W), rng, mean, stddev) if line.bool("use-bias", True) else None
+        rank_in, rank_out = line.int("rank-in", -1), line.int("rank-out", -1)
+        return cls(
+            time_offsets=offsets,
+            W=W,
+            b=b,
+            orthonormal_constraint=line.float("orthonormal-constraint", 0.0),
+            use_natural_gradient=line.bool("use-natural-gradient", True),
+            num_samples_history=line.float("num-samples-history", 2000.0),
+            alpha_in=line.float("alpha-in", 4.0),
+            alpha_out=line.float("alpha-out", 4.0),
+            rank_in=rank_in if rank_in >= 0 else default_rank(W.shape[1], 20),
+            rank_out=rank_out if rank_out >= 0 else default_rank(W.shape[0], 80),
+            **options,
+        )
+
+    def reads(self, t: int) -> list[int]:
+        return [t + offset for offset in self.time_offsets]
+
+    def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
+        parts = (flat(x[at]) @ W.T for W, at in self.blocks(io))
+        y = next(parts)  # (T' N, out)
+        for part in parts:
+            y += part
+        if self.b is not None:
+            y += self.b
+        return y.reshape(len(io.t_out), x.shape[1], -1), None
+
+    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
+        if len(self.time_offsets) == 1 and io.t_in == tuple(t + self.time_offsets[0] for t in io.t_out):
+            return (flat(dy) @ self.W).reshape(x.shape)
+        dx = array_module(x).zeros_like(x)
+        for W, at in self.blocks(io):
+            dx[at] += (flat(dy) @ W).reshape(len(dy), *x.shape[1:])
+        return dx
+
+    def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
+        spliced = Columns([flat(x[at]) for _, at in self.blocks(io)], ones=self.b is not None)
+        natural = self.natural() if self.use_natural_gradient else None
+        add_outer(delta, spliced, flat(dy), delta.W, delta.b, natural=natural)
+
+    def blocks(self, io: Io) -> Iterator[tuple[Array, Rows]]:
+        """Pairs (W_k, the rows of x that W_k multiplies)."""
+        dim = self.input_dim
+        for k, offset in enumerate(self.time_offsets):
+            yield self.W[:, k * dim : (k + 1) * dim], io.at(offset)
+
+    def natural(self) -> tuple[NaturalGradient, NaturalGradient]:
+        """Settings of the preconditioners of the spliced x and of dy."""
+        history = self.num_samples_history
+        return (
+            NaturalGradient(self.rank_in, self.alpha_in, UPDATE_PERIOD, history),
+            NaturalGradient(self.rank_out, self.alpha_out, UPDATE_PERIOD, history),
+        )
+
+    def info(self) -> list[str]:
+        return [
+            *super().info(),
+            *constraint_info(self.orthonormal_constraint),
+            "time-offsets=" + ",".join(map(str, self.time_offsets)),
+            *matrix_info("linear-params", self.W),
+            "has-bias=false" if self.b is None else vector_info("bias", self.b),
+            *(self._natural_info() if self.use_natural_gradient else ["use-natural-gradient=false"]),
+        ]
+
+    def _natural_info(self) -> list[str]:
+        return [
+            f"rank-in={self.rank_in}",
+            f"rank-out={self.rank_out}",
+            f"num-samples-history={self.num_samples_history:g}",
+            f"update-period={UPDATE_PERIOD}",
+            f"alpha-in={self.alpha_in:g}",
+            f"alpha-out={self.alpha_out:g}",
+        ]

@@ -1,0 +1,107 @@
+"""The change of a weight matrix: an outer product of rows, with natural gradient on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnet.backend import Array
+from nnet.columns import Columns, column_sums
+from nnet.component import Updatable
+from nnet.natural_gradient import OnlineNaturalGradient
+
+
+@dataclass(frozen=True)
+class NaturalGradient:
+    """Settings of one preconditioner of a component."""
+
+    rank: int
+    alpha: float = 4.0
+    update_period: int = 4
+    num_samples_history: float = 2000.0
+
+    def of(self, delta: Updatable, key: str) -> OnlineNaturalGradient:
+        """The preconditioner `key` in delta's scratch, made on first use."""
+        if key not in delta.scratch:
+            delta.scratch[key] = OnlineNaturalGradient(
+                self.rank, self.alpha, self.update_period, self.num_samples_history
+            )
+        return delta.scratch[key]
+
+
+def default_rank(dim: int, most: int) -> int:
+    """Half the dimension, rounded up, at most `most`: Kaldi's rank where none is configured."""
+    return min(most, (dim + 1) // 2)
+
+
+def add_outer(
+    delta: Updatable,
+    x: Columns,
+    dy: Array,
+    W: Array,
+    b: Array | None,
+    *,
+    natural: tuple[NaturalGradient, NaturalGradient] | None,
+) -> None:
+    """W += rate dYᵀ X and b += rate dYᵀ 1 for dy (N, out) and x (N, in), the ones for b in its last column.
+
+    `natural` has the settings for the rows of x and of dy; None makes a plain update. W and b are delta's.
+    With learning rate zero nothing is done, the preconditioners included (Kaldi: TdnnComponent::Backprop).
+    """
+    if delta.learning_rate == 0:
+        return
+    if natural is None or delta.is_gradient:
+        change = x.under(dy)
+        change *= delta.learning_rate
+    else:
+        change = natural_outer(delta, x, dy, natural)
+    W += change[:, : W.shape[1]]
+    if b is not None:
+        b += change[:, -1]
+
+
+def natural_outer(
+    delta: Updatable, x: Columns, dy: Array, natural: tuple[NaturalGradient, NaturalGradient]
+) -> Array:
+    """rate scale_x scale_dy dY_hatᵀ X_hat, (out, in).
+
+    With P = I - W'W of either side, dY_hatᵀ X_hat = P_dy (dYᵀ X) P_x: where there are more rows than columns
+    it is cheaper to project the product than the rows.
+    """
+    update = not delta.scratch.get("frozen", False)
+    ng_x, ng_dy = natural[0].of(delta, "in"), natural[1].of(delta, "out")
+    rows, wide, high = len(dy), x.shape[1], dy.shape[1]
+    W_x = W_dy = None
+    if rows > high:
+        W_x, scale_x = ng_x.projection(x, update)
+    else:
+        x_hat, scale_x = ng_x.precondition(x.dense(), update)
+        x = Columns((x_hat,))
+    if rows > wide:
+        W_dy, scale_dy = ng_dy.projection(Columns((dy,)), update)
+    else:
+        dy, scale_dy = ng_dy.precondition(dy, update)
+    product = x.under(dy)
+    if W_x is not None:
+        product -= (product @ W_x.T) @ W_x
+    if W_dy is not None:
+        product -= W_dy.T @ (W_dy @ product)
+    product *= scale_x * scale_dy * delta.learning_rate
+    return product
+
+
+def add_row_sum(
+    delta: Updatable, target: Array, rows: Array, natural: NaturalGradient | None, key: str
+) -> None:
+    """target += rate * sum of the preconditioned rows (N, D); a plain sum if `natural` is None."""
+    if delta.learning_rate == 0:
+        return
+    change = column_sums(rows)
+    if natural is None or delta.is_gradient:
+        change *= delta.learning_rate
+    else:
+        update = not delta.scratch.get("frozen", False)
+        W, scale = natural.of(delta, key).projection(Columns((rows,)), update)
+        if W is not None:  # sum of (x - x W'W) over rows
+            change -= (change @ W.T) @ W
+        change *= scale * delta.learning_rate
+    target += change
