@@ -211,8 +211,7 @@ class RectifiedLinear(Activation):
         return array_module(x).maximum(x, 0), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        dx = array_module(y).sign(y)  # y >= 0, so this is 1 where the unit is active
-        dx *= dy
+        dx = dy * (y > 0)
         if delta is not None and self._repairs(io):
             self._repair(dx, delta)
         return dx
@@ -243,7 +242,7 @@ class Softmax(Activation):
         xp = array_module(x)
         y = x - x.max(axis=-1, keepdims=True)
         xp.exp(y, out=y)
-        y /= y.sum(axis=-1, keepdims=True)
+        y *= 1 / y.sum(axis=-1, keepdims=True)
         return xp.maximum(y, 1e-20, out=y), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
@@ -263,8 +262,11 @@ class LogSoftmax(Activation):
 
     def forward(self, x: Array, io: Io) -> tuple[Array, None]:
         xp = array_module(x)
-        y = x - x.max(axis=-1, keepdims=True)
-        y -= xp.log(xp.exp(y).sum(axis=-1, keepdims=True))
+        highest = x.max(axis=-1, keepdims=True)
+        y = x - highest
+        log_sum = xp.log(xp.exp(y, out=y).sum(axis=-1, keepdims=True))
+        xp.subtract(x, highest, out=y)  # again: cheaper than a second array
+        y -= log_sum
         return y, None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
