@@ -31,6 +31,11 @@ class DenseTarget:
     frames: tuple[int, ...]
     values: Array
 
+    @property
+    def dim(self) -> int:
+        """Number of classes or values per frame."""
+        return int(self.values.shape[-1])
+
 
 Target = SparseTarget | DenseTarget
 

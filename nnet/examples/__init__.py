@@ -1,0 +1,1 @@
+"""Making, changing and merging training examples, and turning them into minibatches."""

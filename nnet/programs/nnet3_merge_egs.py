@@ -1,0 +1,60 @@
+"""nnet3-merge-egs: examples of one structure merged into minibatches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnet.examples.merge import MergingStats, merge
+from nnet.examples.minibatch_size import parse_minibatch_sizes
+from nnet.formats.examples import EXAMPLE
+from nnet.formats.tables import TableWriter, read_table
+from nnet.programs.program import log, option, run_program, warn
+
+USAGE = """Merge training examples of equal structure into minibatches, each a single example.
+
+Usage:  nnet3-merge-egs [options] <egs-rspecifier> <egs-wspecifier>
+e.g. nnet3-merge-egs --minibatch-size=512 ark:1.egs ark:-
+"""
+PROG = "nnet3-merge-egs"
+
+
+@dataclass
+class Options:
+    """Options of nnet3-merge-egs."""
+
+    compress: bool = option(False, "If true, compress the output examples (useful only when writing to disk)")
+    measure_output_frames: str = option("deprecated", "This value will be ignored")
+    minibatch_size: str = option(
+        "256",
+        "Minibatch sizes: 128, or 32,64, or 16:32,64, or by example size 128=64:128,256/256=32:64,128. "
+        "The largest is used until the input ends, then smaller ones as allowed.",
+    )
+    discard_partial_minibatches: str = option("deprecated", "This value will be ignored")
+    multilingual_eg: bool = option(
+        False, "Accepted for chain2 scripts; without effect here, as in Kaldi's program"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    return run_program(USAGE, Options, merge_egs, (2, 2), argv)
+
+
+def merge_egs(options: Options, examples: str, merged: str) -> int:
+    """Write the minibatches; 1 if there are none."""
+    for name in ("measure_output_frames", "discard_partial_minibatches"):
+        if getattr(options, name) != "deprecated":
+            warn(PROG, f"The --{name.replace('_', '-')} option is deprecated and will be ignored.")
+    sizes, stats = parse_minibatch_sizes(options.minibatch_size), MergingStats()
+    with TableWriter(merged, EXAMPLE) as writer:
+        source = (eg for _, eg in read_table(examples, EXAMPLE))
+        for key, eg in merge(source, sizes, options.compress, stats):
+            writer.write(key, eg)
+    for line in stats.summary():
+        log(PROG, line)
+    return 0 if stats.num_minibatches else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

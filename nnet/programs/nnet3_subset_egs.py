@@ -1,0 +1,49 @@
+"""nnet3-subset-egs: a random subset of training examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnet.examples.shuffle import subset
+from nnet.formats.examples import EXAMPLE
+from nnet.formats.tables import TableWriter, read_table
+from nnet.programs.program import log, option, run_program
+
+USAGE = """Copy a random subset of the training examples, using no more memory than the subset needs.
+
+Usage:  nnet3-subset-egs [options] <egs-rspecifier> <egs-wspecifier>
+e.g. nnet3-copy-egs [args] ark:egs.1.ark ark:- | nnet3-subset-egs --n=1000 ark:- ark:subset.egs
+"""
+PROG = "nnet3-subset-egs"
+
+
+@dataclass
+class Options:
+    """Options of nnet3-subset-egs."""
+
+    srand: int = option(0, "Seed for random number generator")
+    n: int = option(1000, "Number of examples to output")
+    randomize_order: bool = option(True, "If true, randomize the order of the output")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    return run_program(USAGE, Options, subset_egs, (2, 2), argv)
+
+
+def subset_egs(options: Options, examples: str, chosen: str) -> int:
+    """Write the subset; 1 if there was nothing to choose from."""
+    rng = np.random.default_rng(options.srand)
+    kept, seen = subset(read_table(examples, EXAMPLE), options.n, rng, options.randomize_order)
+    with TableWriter(chosen, EXAMPLE) as writer:
+        for key, eg in kept:
+            writer.write(key, eg)
+    log(PROG, f"Selected a subset of {len(kept)} out of {seen} neural-network training examples")
+    return 0 if seen else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
