@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+_DEVICES = ("/dev/", "/proc/")  # /dev/stdout may lead to a regular file, which must not be replaced
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], text: bool = False) -> Iterator[IO[Any]]:
@@ -16,10 +18,10 @@ def atomic_write(path: str | os.PathLike[str], text: bool = False) -> Iterator[I
 
     Binary unless `text` (UTF-8, newlines kept). The content is flushed and synced to the disk before the
     rename; on any exception, KeyboardInterrupt too, the temporary file is removed and `path` stays as it was.
-    What is not a regular file (`/dev/null`, a named pipe) is written directly. Raises OSError naming `path`.
+    What is not a regular file (a device, a named pipe) is written directly. Raises OSError naming `path`.
     """
     target = os.path.realpath(path)
-    if os.path.exists(target) and not os.path.isfile(target):
+    if os.fspath(path).startswith(_DEVICES) or (os.path.exists(target) and not os.path.isfile(target)):
         with _open(target, text) as stream:
             yield stream
         return

@@ -108,7 +108,7 @@ def _integer_bytes(v: np.ndarray) -> bytes:
 
 def _text_ints(source: KaldiInput, text: str) -> np.ndarray:
     try:
-        if "_" in text:
+        if "_" in text or not text.isascii():
             raise ValueError
         return np.array([int(w) for w in text.split()], np.int32)
     except (ValueError, OverflowError):
@@ -180,7 +180,7 @@ def _text_posterior(source: KaldiInput) -> Posterior:
 
 def _text_float(source: KaldiInput, word: str) -> float:
     try:
-        if "_" in word:
+        if "_" in word or not word.isascii():
             raise ValueError
         return float(np.float32(float(word)))
     except ValueError:
@@ -196,7 +196,7 @@ def _scalar(name: str, read: str, write: str) -> Kind:
     def read_value(source: KaldiInput) -> Any:
         if source.binary:
             return getattr(source, read)()
-        line = source.line().strip()
+        line = source.line(ended=True).strip()
         if len(line.split()) != 1:
             source.error(f"expected one {name} on the line, found {line[:40]!r}")
         one = KaldiInput(_stream(line), source.name, binary=False)
@@ -220,7 +220,7 @@ def _stream(text: str) -> Any:
 
 def read_word(source: KaldiInput) -> str:
     """The one word on the line."""
-    words = source.line().split()
+    words = source.line(ended=True).split()
     if len(words) != 1:
         source.error(f"expected one word on the line, found {len(words)}")
     return words[0]

@@ -144,9 +144,14 @@ class Source:
         count = self.ahead(20)
         return repr(self.buffer[self.position : self.position + count]) if count else "the end of the file"
 
-    def line(self) -> str:
-        """The text up to the end of the line, which is consumed but not returned; in binary files too."""
+    def line(self, ended: builtins.bool = False) -> str:
+        """The text up to the end of the line, which is consumed but not returned; in binary files too.
+
+        With `ended` the line must have an end; else the end of the file will do.
+        """
         data = self.until(_LINE_END, "a line")
+        if ended and self.at_end():
+            self.error("expected the end of the line, found the end of the file")
         self.position += self.ahead(1)
         return self.decode(data, "a line")
 

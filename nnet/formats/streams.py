@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, Any, BinaryIO, cast
@@ -92,23 +93,26 @@ def _open_file(name: str) -> BinaryIO:
     return cast(BinaryIO, stream)
 
 
-class _Gzip(gzip.GzipFile):
-    """A gzip file that owns the stream below it and whose damage is an OSError with the file's name."""
+class _Gzip(io.RawIOBase):
+    """Unpacked gzip data; owns the file below it, and its damage is an OSError with the file's name."""
 
-    def __init__(self, stream: BinaryIO):
-        super().__init__(fileobj=stream, mode="rb")
-        self.below = stream
+    def __init__(self, below: Any):
+        self.below, self.unpacked = below, gzip.GzipFile(fileobj=below, mode="rb")
+
+    def readable(self) -> bool:
+        return True
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self.read1(len(memoryview(buffer).cast("B")))
-        except (EOFError, OSError, ValueError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
-            raise OSError(f"{getattr(self.below, 'name', 'gzip')}: damaged gzip data: {error}") from None
-        memoryview(buffer).cast("B")[: len(data)] = data
+            data = self.unpacked.read1(len(buffer))
+        except (EOFError, OSError, zlib.error) as error:
+            raise OSError(f"{self.below.name}: damaged gzip data: {error}") from None
+        buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
         super().close()
+        self.unpacked.close()
         self.below.close()
 
 

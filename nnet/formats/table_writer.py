@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from nnet.formats.kinds import Kind
+from nnet.formats.script import read_script
 from nnet.formats.specifiers import parse_wspecifier
-from nnet.formats.streams import create_bytes, open_bytes
+from nnet.formats.streams import create_bytes
 from nnet.formats.writer import KaldiOutput, check_token
 
 
@@ -78,17 +79,14 @@ def _check_plain(archive: str, wspecifier: str) -> None:
 
 
 def _read_places(script: str, pipes: bool) -> dict[str, str]:
-    with open_bytes(script) as stream:
-        lines = stream.read().decode("utf-8").splitlines()
     places: dict[str, str] = {}
-    for n, line in enumerate(lines, 1):
-        words = line.split(None, 1)
-        if len(words) != 2 or words[0] in places:
-            raise ValueError(f"{script}, line {n}: expected a new key and a file, found {line[:60]!r}")
-        if words[1].startswith("|") and not pipes:
+    for key, place in read_script(script):
+        if key in places:
+            raise ValueError(f"{script} names two files for {key}")
+        if place.startswith("|") and not pipes:
             raise ValueError(
-                f"{script}, line {n}: the script file wants to run {words[1]!r}; if you trust it, "
+                f"{script}, {key}: the script file wants to run {place!r}; if you trust it, "
                 "give --allow-pipes-in-scp=true, or write scp,pipes: for scp:"
             )
-        places[words[0]] = words[1].strip()
+        places[key] = place
     return places

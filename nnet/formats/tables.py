@@ -62,8 +62,8 @@ def read_table(rspecifier: str, kind: Kind, allow_pipes: bool = False) -> Iterat
     """Keys and values of a table, in the order of the file.
 
     A command that stands inside a script file runs only with `allow_pipes` or the option `scp,pipes:`.
-    Raises ValueError (FormatError) and OSError; with the option `p` a value that cannot be read is skipped with
-    a warning, and an archive ends there.
+    Raises ValueError (FormatError) and OSError; with the option `p` a value that cannot be read is skipped
+    with a warning, and an archive ends there.
     """
     spec = parse_rspecifier(rspecifier)
     items = script_items(spec, kind, allow_pipes) if spec.script else archive_items(spec, kind)
