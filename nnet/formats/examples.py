@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from nnet.formats.basic import KaldiInput, KaldiOutput
+from nnet.formats.kinds import Kind
 from nnet.formats.matrix import GeneralMatrix, read_general_matrix, write_matrix
 
 MAX_IO = 1000000  # inputs and outputs of one example
@@ -16,7 +18,11 @@ FULL = 127  # code byte of an index that is written in full
 LIMIT = 125  # differences of t below this fit into the code byte
 FULL_INDEX = struct.Struct("<bibibi")  # n, t, x, each after its size byte
 
-_EXAMPLE, _IO, _INDEXES, _INT = b"<Nnet3Eg> <NumIo> \x04", b"<NnetIo> ", b"<I1V> \x04", struct.Struct("<i")
+_INT = struct.Struct("<i")
+_EXAMPLE = b"<Nnet3Eg> <NumIo> \x04"
+_HEAD = re.compile(
+    rb"<NnetIo> ([^ \n]{1,99}) <I1V> \x04(.{4})", re.DOTALL
+)  # usual start: name, number of indexes
 
 
 @dataclass
@@ -39,27 +45,10 @@ class NnetExample:
     io: list[NnetIo] = field(default_factory=list)
 
 
-class ExampleKind:
-    """Examples as values of tables (`ark:` files of egs). Keys such as `utt-8?lang=cz` are keys like any other."""
-
-    name = "example"
-
-    def read(self, src: KaldiInput) -> NnetExample:
-        """The example that comes next. Raises FormatError."""
-        return read_example(src)
-
-    def write(self, out: KaldiOutput, value: NnetExample) -> None:
-        """Write an example. Raises ValueError if rows and indexes do not agree."""
-        write_example(out, value)
-
-
-EXAMPLE = ExampleKind()
-
-
 def read_example(src: KaldiInput) -> NnetExample:
     """The example that comes next (NnetExample::Read)."""
     if src.binary and _literal(src, _EXAMPLE):
-        count = _int(src)
+        count = _INT.unpack(src.read_bytes(4, "an integer"))[0]
     else:
         src.expect("<Nnet3Eg>")
         src.expect("<NumIo>")
@@ -74,10 +63,14 @@ def read_example(src: KaldiInput) -> NnetExample:
 
 def read_io(src: KaldiInput) -> NnetIo:
     """The input or output that comes next (NnetIo::Read)."""
-    if not (src.binary and _literal(src, _IO)):
+    if src.binary and (head := _HEAD.match(src.buffer, src.position)):
+        src.position = head.end()
+        name, count = src.decode(head[1], "a name"), _INT.unpack(head[2])[0]
+    else:
         src.expect("<NnetIo>")
-    name = src.token()
-    indexes = read_indexes(src)
+        name = src.token()
+        count = _index_count(src)
+    indexes = _read_indexes(src, count)
     features = read_general_matrix(src)
     if features.shape[0] != len(indexes):
         src.error(
@@ -97,25 +90,23 @@ def _literal(src: KaldiInput, data: bytes) -> bool:
     return found
 
 
-def _int(src: KaldiInput) -> int:
-    return int(_INT.unpack(src.read_bytes(4, "an integer"))[0])
-
-
 # -- indexes
 
 
 def read_indexes(src: KaldiInput) -> np.ndarray:
     """(K, 3) int32, read-only (ReadIndexVector)."""
-    if src.binary and _literal(src, _INDEXES):
-        count = _int(src)
-    else:
-        src.expect("<I1V>")
-        count = src.int32()
-    if count < 0:
-        src.error(f"expected a number of indexes, found {count}")
+    return _read_indexes(src, _index_count(src))
+
+
+def _index_count(src: KaldiInput) -> int:
+    src.expect("<I1V>")
+    return src.int32()
+
+
+def _read_indexes(src: KaldiInput, count: int) -> np.ndarray:
+    src.need(count, f"{count} indexes")
     if not src.binary:
         return _read_text_indexes(src, count)
-    src.need(count, f"{count} indexes")
     have = src.ahead(min(count, 1 << 16))
     codes = src.buffer[src.position : src.position + have]
     if have == count and FULL not in codes:
@@ -175,7 +166,6 @@ def _read_full_index(src: KaldiInput) -> tuple[int, int, int]:
 
 
 def _read_text_indexes(src: KaldiInput, count: int) -> np.ndarray:
-    src.need(count, f"{count} indexes")
     indexes = []
     for _ in range(count):
         src.expect("<I1>")
@@ -233,3 +223,7 @@ def _codes(indexes: np.ndarray) -> bytes:
         parts += [small[start:row], bytes([FULL]), FULL_INDEX.pack(4, n, 4, t, 4, x)]
         start = row + 1
     return b"".join([*parts, small[start:]])
+
+
+# Examples as values of tables. Keys such as `utt-8?lang=cz` are keys like any other.
+EXAMPLE = Kind("example", read_example, write_example)

@@ -12,7 +12,6 @@ from nnet.config_line import ConfigLine
 from nnet.formats.basic import FormatError, KaldiInput, KaldiOutput, open_input, open_output
 from nnet.formats.components import read_component, write_component
 from nnet.formats.transitions import TransitionModel, read_transitions, write_transitions
-from nnet.graph.context import left_context, right_context
 from nnet.graph.network import Nnet
 
 MAX_COMPONENTS = 100000
@@ -33,8 +32,9 @@ class AmNnet:
 
     def with_nnet(self, nnet: Nnet) -> AmNnet:
         """The same model around another network: contexts are computed, priors of another dimension are dropped."""
+        left, right = contexts(nnet)
         kept = self.priors if self.priors.size == nnet.output_dim("output") else np.zeros(0, np.float32)
-        return AmNnet(self.transitions, nnet, left_context(nnet), right_context(nnet), kept)
+        return AmNnet(self.transitions, nnet, left, right, kept)
 
     def with_priors(self, priors: np.ndarray) -> AmNnet:
         """The same model with other priors. Raises ValueError unless there is one per output of the network."""
@@ -47,7 +47,14 @@ class AmNnet:
 
 def am_nnet(transitions: TransitionModel, nnet: Nnet) -> AmNnet:
     """An acoustic model without priors; contexts are computed."""
-    return AmNnet(transitions, nnet, left_context(nnet), right_context(nnet))
+    return AmNnet(transitions, nnet, *contexts(nnet))
+
+
+def contexts(nnet: Nnet) -> tuple[int, int]:
+    """The frames of input left and right of an output frame that `nnet` needs."""
+    from nnet.graph.context import left_context, right_context  # noqa: PLC0415 - plans are not needed for reading
+
+    return left_context(nnet), right_context(nnet)
 
 
 def read_nnet(name: str) -> Nnet:

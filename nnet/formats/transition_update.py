@@ -101,3 +101,11 @@ def priors(model: TransitionModel, counts: np.ndarray, floor: float = 5.0e-6) ->
     p = pdf_counts.astype(np.float32)
     p = np.maximum(p * np.float32(1.0 / p.sum()), np.float32(floor))
     return p * np.float32(1.0 / p.sum())
+
+
+def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
+    """sum_i p_i log(p_i / q_i), both scaled to sum 1 first; terms with p_i = 0 are 0."""
+    p, q = p.astype(np.float64) / p.sum(), q.astype(np.float64) / q.sum()
+    used = p > 0
+    with np.errstate(divide="ignore"):
+        return float((p[used] * np.log(p[used] / q[used])).sum())
