@@ -63,14 +63,18 @@ def check_finite(nnet: Nnet, what: str) -> None:
     """Raise ValueError naming the component if `nnet` has a NaN or an infinity."""
     bad = tree.all_finite(nnet.components)
     if bad is not None:
-        raise ValueError(f"{what}: component {bad} has a NaN or an infinity among its parameters or statistics")
+        raise ValueError(
+            f"{what}: component {bad} has a NaN or an infinity among its parameters or statistics"
+        )
 
 
 def check_same_structure(a: Nnet, b: Nnet, what: str) -> None:
     """Raise ValueError if the components of `b` differ from those of `a` in names, types or sizes."""
     if list(a.components) != list(b.components):
         differing = sorted(set(a.components) ^ set(b.components))[:3]
-        raise ValueError(f"{what} has other components than the first: {', '.join(differing) or 'another order'}")
+        raise ValueError(
+            f"{what} has other components than the first: {', '.join(differing) or 'another order'}"
+        )
     for name, c in a.components.items():
         other = b.components[name]
         if type(c) is not type(other) or _dims(c) != _dims(other):
@@ -122,13 +126,17 @@ def combine(
                 best, best_count, best_value = running.copy(), n + 1, value
     if best is None:
         raise ValueError("no models to combine")
-    log(f"Combining {best_count} nnets, objective function changed from {first_value:.6g} to {best_value:.6g}")
+    log(
+        f"Combining {best_count} nnets, objective function changed from {first_value:.6g} to {best_value:.6g}"
+    )
     if any(c.TYPE == "BatchNormComponent" for c in best.components.values()):
         recompute_stats(best, batches, log)
     return best
 
 
-def objective(nnet: Nnet, batches: Sequence[Minibatch], batchnorm_test_mode: bool, dropout_test_mode: bool) -> float:
+def objective(
+    nnet: Nnet, batches: Sequence[Minibatch], batchnorm_test_mode: bool, dropout_test_mode: bool
+) -> float:
     """Objective per frame over all outputs, evaluated on a copy in the given test modes; -inf if not finite."""
     copy = set_test_modes(nnet.copy(), batchnorm_test_mode or None, dropout_test_mode or None)
     scores = score(copy, batches, compute_accuracy=False).values()
@@ -137,7 +145,9 @@ def objective(nnet: Nnet, batches: Sequence[Minibatch], batchnorm_test_mode: boo
     return value if abs(value) < float("inf") else -float("inf")
 
 
-def recompute_stats(nnet: Nnet, batches: Iterable[Minibatch], log: Callable[[str], None] = lambda line: None) -> None:
+def recompute_stats(
+    nnet: Nnet, batches: Iterable[Minibatch], log: Callable[[str], None] = lambda line: None
+) -> None:
     """Replace all statistics of `nnet` by those of a pass over `batches` (Kaldi's RecomputeStats)."""
     log("Recomputing stats on nnet (affects batch-norm)")
     for c in nnet.components.values():

@@ -40,7 +40,9 @@ class ObjectiveProgress:
     def log_total(self, log: Log) -> bool:
         """Log the overall average; False if there was no weight."""
         average = f"{self.average():.6g}"
-        log(f"Overall average objective function for '{self.name}' is {average} over {self.weight:.6g} frames.")
+        log(
+            f"Overall average objective function for '{self.name}' is {average} over {self.weight:.6g} frames."
+        )
         log(f"[this line is to be parsed by a script:] log-prob-per-frame={average}")
         return self.weight != 0.0
 

@@ -10,6 +10,7 @@ import numpy as np
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import Activations, backward, forward
+from nnet.graph.stats import store_stats
 from nnet.minibatch import Minibatch
 from nnet.objectives import OBJECTIVES
 from nnet.objectives.frame import accuracy
@@ -45,14 +46,21 @@ class Scorer:
     def __init__(
         self, nnet: Nnet, compute_accuracy: bool = True, store_stats: bool = False, delta: dict | None = None
     ):
-        self.nnet, self.compute_accuracy, self.store_stats, self.delta = nnet, compute_accuracy, store_stats, delta
+        self.nnet, self.compute_accuracy, self.store_stats, self.delta = (
+            nnet,
+            compute_accuracy,
+            store_stats,
+            delta,
+        )
         self.plans = PlanCache(nnet)
         self.scores: dict[str, Score] = {}
         self.num_minibatches = 0
 
     def add(self, batch: Minibatch) -> None:
         """Score one minibatch. Raises ValueError if it does not fit the network."""
-        acts = compute(self.nnet, self.plans, batch, (0, self.num_minibatches))
+        acts = compute(
+            self.nnet, self.plans, batch, self.num_minibatches, self.store_stats or self.delta is not None
+        )
         derivatives = {}
         for name, target in batch.outputs.items():
             objective = self.nnet.nodes[name].objective
@@ -67,9 +75,9 @@ class Scorer:
             if value.derivative is not None:
                 derivatives[name] = value.derivative
         if self.store_stats:
-            acts.store_stats()
+            store_stats(self.nnet, acts)
         if self.delta is not None:
-            backward(acts, derivatives, self.delta)
+            backward(self.nnet, acts.plan, acts, derivatives, self.delta)
         self.num_minibatches += 1
 
     def lines(self, per_dim: bool = False) -> list[str]:
@@ -85,13 +93,13 @@ class Scorer:
         return lines
 
 
-def compute(nnet: Nnet, plans: PlanCache, batch: Minibatch, seed: tuple[int, ...] = (0,)) -> Activations:
-    """The forward pass of a minibatch for all outputs that it has targets for."""
+def compute(nnet: Nnet, plans: PlanCache, batch: Minibatch, seed: int = 0, keep: bool = False) -> Activations:
+    """The forward pass of a minibatch for all outputs that it has targets for; `keep` what `backward` needs."""
     request = Request(
         inputs={name: frames for name, (frames, _) in batch.inputs.items()},
         outputs={name: target.frames for name, target in batch.outputs.items()},
     )
-    return forward(nnet, plans.get(request), {name: x for name, (_, x) in batch.inputs.items()}, seed)
+    return forward(nnet, plans(request), {name: x for name, (_, x) in batch.inputs.items()}, seed, keep=keep)
 
 
 def score(nnet: Nnet, batches: Iterable[Minibatch], compute_accuracy: bool = True) -> dict[str, Score]:

@@ -12,6 +12,7 @@ from nnet.backend import Array
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import Activations, backward, forward
+from nnet.graph.stats import store_stats
 from nnet.minibatch import Minibatch
 from nnet.objectives import OBJECTIVES
 from nnet.progress import ObjectiveProgress
@@ -144,8 +145,8 @@ class Trainer:
         if acts is None:
             return False
         if o.store_component_stats:
-            acts.store_stats()
-        backward(acts, derivatives, self.delta, store_stats=o.store_component_stats)
+            store_stats(self.nnet, acts)
+        backward(self.nnet, acts.plan, acts, derivatives, self.delta)
         if self.observe and last:
             self.observe(self.nnet, self.delta, batch.n * o.l2_regularize_factor)
         apply_l2_regularization(self.nnet, self.delta, how.l2_scale * batch.n * o.l2_regularize_factor)
@@ -155,7 +156,9 @@ class Trainer:
         if last:
             scale_batchnorm_stats(self.nnet, o.batchnorm_stats_scale)
         if how.orthonormal:
-            constrain_orthonormal(self.nnet, np.random.default_rng((o.seed, self.num_minibatches)))
+            constrain_orthonormal(
+                self.nnet, np.random.default_rng((o.seed & 0xFFFFFFFF, self.num_minibatches))
+            )
         keep = o.momentum if good and how.keep_momentum else 0.0
         for c in self.delta.values():
             tree.scale(c, keep if isinstance(c, tree.Updatable) else 0.0)
@@ -167,8 +170,8 @@ class Trainer:
             inputs={name: frames for name, (frames, _) in batch.inputs.items()},
             outputs={name: target.frames for name, target in batch.outputs.items()},
         )
-        seed = (self.options.seed, self.num_minibatches)
-        acts = forward(self.nnet, self.plans.get(request), {k: x for k, (_, x) in batch.inputs.items()}, seed)
+        seed = ((self.options.seed & 0xFFFFFFFF) << 32) + self.num_minibatches
+        acts = forward(self.nnet, self.plans(request), {k: x for k, (_, x) in batch.inputs.items()}, seed)
         values = {
             name: OBJECTIVES[self.nnet.nodes[name].objective](acts.output(name), target)
             for name, target in batch.outputs.items()
@@ -187,7 +190,9 @@ class Trainer:
             return
         self.num_skipped += 1
         self._bad_in_a_row += 1
-        self.log(f"Minibatch {self.num_minibatches} skipped: its objective or parameter change is not finite.")
+        self.log(
+            f"Minibatch {self.num_minibatches} skipped: its objective or parameter change is not finite."
+        )
         if self._bad_in_a_row >= self.options.max_bad_minibatches:
             raise TrainingDiverged(
                 f"{self._bad_in_a_row} minibatches in a row had a non-finite objective or parameter change, "

@@ -9,13 +9,13 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = {  # the longest matching prefix decides
     "nnet.backend": 0, "nnet.frames": 0, "nnet.config_line": 0, "nnet.files": 0, "nnet.kernels": 0,
-    "nnet.component": 1, "nnet.tree": 1, "nnet.natural_gradient": 1, "nnet.outer": 1, "nnet.summary": 1, "nnet.minibatch": 1,
+    "nnet.component": 1, "nnet.columns": 1, "nnet.weights": 1, "nnet.tree": 1, "nnet.natural_gradient": 1, "nnet.outer": 1, "nnet.summary": 1, "nnet.minibatch": 1,
     "nnet.components": 2, "nnet.graph": 2,
     "nnet.objectives": 3, "nnet.updates": 3, "nnet.factory": 3, "nnet.progress": 3,
-    "nnet.trainer": 4, "nnet.combine": 4, "nnet.score": 4, "nnet.edits": 4, "nnet.observe": 4,
+    "nnet.trainer": 4, "nnet.combine": 4, "nnet.score": 4, "nnet.edits": 4, "nnet.renaming": 4, "nnet.svd": 4, "nnet.observe": 4,
     "nnet.formats": 5,
     "nnet.examples": 6,
-    "nnet.inference": 6,
+    "nnet.inference": 6, "nnet.device": 6,
     "nnet.programs": 7,
     "steps": 8,
     "egs": 9,
@@ -39,7 +39,10 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{a.name}" if is_module(f"{node.module}.{a.name}") else node.module for a in node.names}
+            found |= {
+                f"{node.module}.{a.name}" if is_module(f"{node.module}.{a.name}") else node.module
+                for a in node.names
+            }
     return {m for m in found if m.partition(".")[0] in ("nnet", "xconfig", "steps", "egs")}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnet.combine import combine
-from nnet.examples.minibatch import read_minibatches
+from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions
 from nnet.programs.program import log, option, run_program
@@ -26,7 +26,9 @@ class Options(ComputationOptions, ModelOutputOptions):
     """Options of nnet3-combine."""
 
     max_objective_evaluations: int = option(30, "The largest number of objective evaluations")
-    batchnorm_test_mode: bool = option(False, "Use batch-norm's stored statistics while evaluating objectives")
+    batchnorm_test_mode: bool = option(
+        False, "Use batch-norm's stored statistics while evaluating objectives"
+    )
     dropout_test_mode: bool = option(True, "Switch dropout off while evaluating objectives")
 
 
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: Options, *files: str) -> None:
     """Combine the models `files[:-2]` on the examples `files[-2]` into `files[-1]`."""
     *inputs, examples, output = files
-    batches = list(read_minibatches(examples))
+    batches = list(read_minibatches(examples, read_nnet(inputs[0])))
     log(PROG, f"Read {len(batches)} examples.")
     best = combine(
         (read_nnet(name) for name in inputs),

@@ -43,14 +43,17 @@ def run(options: Options, model: str, examples: str, matrices: str) -> None:
     """Write the output of `model` on each of `examples` to `matrices`."""
     nnet = read_nnet(model)
     plans = PlanCache(nnet)
+    inputs, outputs = nnet.input_names(), nnet.output_names()
     count = 0
     with TableWriter(matrices, MATRIX) as out:
         for key, example in read_table(examples, EXAMPLE):
-            batch = to_minibatch(example, key)
+            batch = to_minibatch([example], inputs, outputs, [key])
             if options.output_name not in batch.outputs:
                 raise ValueError(f"example {key} has no output {options.output_name}")
             y = compute(nnet, plans, batch).output(options.output_name)
-            rows = y.transpose(1, 0, 2).reshape(-1, y.shape[2])  # sequence by sequence, as examples store them
+            rows = y.transpose(1, 0, 2).reshape(
+                -1, y.shape[2]
+            )  # sequence by sequence, as examples store them
             out.write(key, np.exp(rows) if options.apply_exp else np.ascontiguousarray(rows))
             count += 1
     log(PROG, f"Processed {count} examples.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnet.combine import set_test_modes
-from nnet.examples.minibatch import read_minibatches
+from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet
 from nnet.programs.engine_options import ComputationOptions
 from nnet.programs.program import log, option, run_program
@@ -42,7 +42,7 @@ def run(options: Options, model: str, examples: str) -> int:
     """Log the score of `model` on `examples`; status 1 if no frame was scored."""
     nnet = set_test_modes(read_nnet(model), options.batchnorm_test_mode, options.dropout_test_mode)
     scorer = Scorer(nnet, options.compute_accuracy or options.compute_per_dim_accuracy)
-    for batch in read_minibatches(examples):
+    for batch in read_minibatches(examples, nnet):
         scorer.add(batch)
     for line in scorer.lines(options.compute_per_dim_accuracy):
         log(PROG, line)

@@ -1,0 +1,154 @@
+"""A corpus of spoken digit strings: which voices say what, in which noise, and when each phone begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from egs.digits.speech import Spoken, Synthesizer, Voice
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-us-nyc", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
+TRAIN_VARIANTS = (
+    "m1",
+    "m3",
+    "m5",
+    "m7",
+    "f1",
+    "f3",
+    "f5",
+    "Alex",
+    "Andrea",
+    "klatt2",
+    "linda",
+    "Mario",
+    "steph",
+    "ed",
+)
+TEST_VARIANTS = ("m2", "f2", "Annie", "Lee", "klatt4", "michel")
+SILENCE = "SIL"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording: key `SPEAKER-NUMBER`, its words, samples (int16) and phones as (phone, first sample)."""
+
+    key: str
+    speaker: str
+    words: tuple[str, ...]
+    samples: np.ndarray
+    phones: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """How much is spoken and how noisy it is; signal-to-noise ratios in dB are drawn between the two bounds."""
+
+    utterances_per_voice: int = 36
+    longest: int = 5  # digits in an utterance
+    snr: tuple[float, float] = (0.0, 20.0)
+    margin: float = 0.15  # seconds of silence around the speech
+
+
+def voices(variants: tuple[str, ...], rng: np.random.Generator) -> list[Voice]:
+    """One voice for each variant, with an accent, a speed and a pitch of its own."""
+    return [
+        Voice(
+            language=ACCENTS[i % len(ACCENTS)],
+            variant=variant,
+            speed=int(rng.integers(130, 200)),
+            pitch=int(rng.integers(25, 75)),
+            pitch_range=int(rng.integers(30, 70)),
+        )
+        for i, variant in enumerate(variants)
+    ]
+
+
+def utterances(
+    synthesizer: Synthesizer, variants: tuple[str, ...], options: CorpusOptions, seed: int
+) -> list[Utterance]:
+    """What every voice says, sorted by key; the same seed gives the same samples."""
+    rng = np.random.default_rng(seed)
+    result = []
+    for voice in voices(variants, rng):
+        speaker = f"{voice.variant.lower()}.{voice.language}"
+        for number in range(options.utterances_per_voice):
+            words = tuple(WORDS[i] for i in rng.integers(0, 10, rng.integers(1, options.longest + 1)))
+            pace = replace(voice, speed=int(voice.speed * rng.uniform(0.85, 1.15)))
+            spoken = synthesizer.say(" ".join(words), pace)
+            samples, shift = in_noise(spoken, synthesizer.rate, options, rng)
+            phones = with_silence(spoken, shift)
+            result.append(Utterance(f"{speaker}-{number:03d}", speaker, words, samples, phones))
+    return sorted(result, key=lambda u: u.key)
+
+
+def in_noise(
+    spoken: Spoken, rate: int, options: CorpusOptions, rng: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """The speech with silence around it and pink noise over all of it, and how many samples it was moved by."""
+    margin = int(options.margin * rate)
+    speech = np.pad(spoken.samples.astype(np.float64), margin)
+    noise = pink_noise(len(speech), rng)
+    snr = rng.uniform(*options.snr)
+    noise *= np.sqrt((spoken.samples.astype(np.float64) ** 2).mean() / 10 ** (snr / 10))
+    mixed = speech + noise
+    mixed *= min(1.0, 32000.0 / np.abs(mixed).max())
+    return mixed.round().astype(np.int16), margin
+
+
+def pink_noise(n: int, rng: np.random.Generator) -> np.ndarray:
+    """n samples of noise of power 1 whose power falls with frequency, 3 dB an octave."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), len(spectrum) / 200))
+    noise = np.fft.irfft(spectrum, n)
+    return noise / noise.std()
+
+
+def with_silence(spoken: Spoken, shift: int) -> tuple[tuple[str, int], ...]:
+    """Phones with `shift` added to their times, pauses called SIL, and silence before and after."""
+    phones = [(SILENCE, 0)]
+    for phone, start in spoken.phones:
+        name = SILENCE if phone == "_" else phone
+        if phones[-1][0] != SILENCE or name != SILENCE:
+            phones.append((name, start + shift))
+    if phones[-1][0] != SILENCE:
+        phones.append((SILENCE, len(spoken.samples) + shift))
+    return tuple(phones)
+
+
+def write_data(folder: Path, corpus: list[Utterance], rate: int) -> None:
+    """Write wavs and Kaldi's wav.scp, text, utt2spk and spk2utt. Raises OSError."""
+    import soundfile  # noqa: PLC0415 - an extra
+
+    (folder / "wav").mkdir(parents=True, exist_ok=True)
+    for u in corpus:
+        soundfile.write(folder / "wav" / f"{u.key}.wav", u.samples, rate, subtype="PCM_16")
+    speakers = sorted({u.speaker for u in corpus})
+    lines = {
+        "wav.scp": [f"{u.key} {folder / 'wav' / u.key}.wav" for u in corpus],
+        "text": [f"{u.key} {' '.join(u.words)}" for u in corpus],
+        "utt2spk": [f"{u.key} {u.speaker}" for u in corpus],
+        "spk2utt": [f"{s} {' '.join(u.key for u in corpus if u.speaker == s)}" for s in speakers],
+    }
+    for name, content in lines.items():
+        (folder / name).write_text("".join(line + "\n" for line in content), encoding="utf-8")
+
+
+def pronunciations(corpus: list[Utterance]) -> dict[str, list[tuple[str, ...]]]:
+    """Every word's pronunciations in the corpus, most frequent first.
+
+    espeak-ng gives phones, not where words end, so single-word utterances define the lexicon. A vowel that ends
+    in a schwa may be followed by a linking r when another word comes ("four eight").
+    """
+    counts: dict[str, dict[tuple[str, ...], int]] = {w: {} for w in WORDS}
+    for u in corpus:
+        if len(u.words) == 1:
+            phones = tuple(p for p, _ in u.phones if p != SILENCE)
+            counts[u.words[0]][phones] = counts[u.words[0]].get(phones, 0) + 1
+    lexicon = {w: sorted(c, key=lambda p: (-c[p], p)) for w, c in counts.items()}
+    return {
+        w: prons + [(*p, "r") for p in prons if len(p[-1]) > 1 and p[-1][-1] == "@"]
+        for w, prons in lexicon.items()
+    }

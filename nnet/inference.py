@@ -1,0 +1,140 @@
+"""Outputs of a network for whole utterances, chunk by chunk (Kaldi's DecodableNnetSimple)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import lcm
+
+import numpy as np
+
+from nnet.graph.context import context
+from nnet.graph.network import Nnet
+from nnet.graph.plan import PlanCache, Request
+from nnet.graph.run import forward
+
+CHUNKS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class ChunkOptions:
+    """How utterances are cut; frames are input frames. The -1 defaults mean: as in the middle of the utterance."""
+
+    frames_per_chunk: int = 50
+    frame_subsampling_factor: int = 1
+    extra_left_context: int = 0
+    extra_right_context: int = 0
+    extra_left_context_initial: int = -1
+    extra_right_context_final: int = -1
+
+    def __post_init__(self) -> None:
+        for name in ("frames_per_chunk", "frame_subsampling_factor"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')}={getattr(self, name)} must be at least 1")
+        for name in ("extra_left_context", "extra_right_context"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name.replace('_', '-')}={getattr(self, name)} must not be negative")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Output frames [first, first + step * count) of an utterance and the input frames around them."""
+
+    first: int
+    count: int
+    left: int  # input frames before `first`
+    right: int  # input frames after the last output frame
+
+
+class Inference:
+    """Computes `output` of one network, test modes as they are set in it, utterance by utterance."""
+
+    def __init__(self, nnet: Nnet, options: ChunkOptions = ChunkOptions(), output: str = "output"):
+        self.nnet, self.options, self.output = nnet, options, output
+        self.plans = PlanCache(nnet)
+        self.left, self.right, modulus = context(nnet)
+        every = lcm(options.frame_subsampling_factor, modulus)
+        self.frames_per_chunk = -(-options.frames_per_chunk // every) * every
+
+    def compute(self, feats: np.ndarray, ivectors: np.ndarray | None = None, period: int = 0) -> np.ndarray:
+        """Outputs (ceil(frames / subsampling), output dim) for features (frames, dim).
+
+        `ivectors`: one vector (dim,), or online ones (n, dim), one for every `period` frames. Frames outside the
+        utterance repeat its first or last one. Raises ValueError naming the dims that do not fit.
+        """
+        self._check(feats, ivectors)
+        parts: list[np.ndarray] = []
+        for group in grouped(self.chunks(len(feats))):
+            parts.extend(self._compute_group(group, feats, ivectors, period))
+        return np.concatenate(parts)
+
+    def chunks(self, num_frames: int) -> Iterator[Chunk]:
+        """The chunks of an utterance of `num_frames` input frames."""
+        o = self.options
+        step = o.frame_subsampling_factor
+        total, per_chunk = -(-num_frames // step), self.frames_per_chunk // step
+        for start in range(0, total, per_chunk):
+            count = min(per_chunk, total - start)
+            left = o.extra_left_context_initial if start == 0 else -1
+            right = o.extra_right_context_final if start + count == total else -1
+            yield Chunk(
+                start * step,
+                count,
+                self.left + (left if left >= 0 else o.extra_left_context),
+                self.right + (right if right >= 0 else o.extra_right_context),
+            )
+
+    def _compute_group(
+        self, group: list[Chunk], feats: np.ndarray, ivectors: np.ndarray | None, period: int
+    ) -> list[np.ndarray]:
+        c, step = group[0], self.options.frame_subsampling_factor
+        last = (c.count - 1) * step
+        t = np.arange(-c.left, last + c.right + 1)
+        at = np.clip(t[:, None] + np.array([g.first for g in group]), 0, len(feats) - 1)  # (T, N)
+        inputs = {"input": feats[at]}
+        frames = {"input": tuple(t.tolist())}
+        if ivectors is not None:
+            rows = np.stack([ivector_for(ivectors, g.first, last, period) for g in group])
+            inputs["ivector"], frames["ivector"] = rows[None], (0,)
+        request = Request(inputs=frames, outputs={self.output: tuple(range(0, last + 1, step))})
+        acts = forward(self.nnet, self.plans(request), inputs, keep=False)
+        y = acts.output(self.output)  # (count, N, D)
+        return [np.ascontiguousarray(y[:, n]) for n in range(len(group))]
+
+    def _check(self, feats: np.ndarray, ivectors: np.ndarray | None) -> None:
+        wanted = self.nnet.input_dim("input")
+        if feats.shape[1] != wanted:
+            raise ValueError(
+                f"the network expects 'input' of dim {wanted}, the features have {feats.shape[1]}"
+            )
+        has = 0 if ivectors is None else ivectors.shape[-1]
+        wants = max(0, self.nnet.input_dim("ivector"))
+        if has != wants:
+            raise ValueError(f"the network expects 'ivector' of dim {wants}, {has} were given")
+
+
+def grouped(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
+    """Runs of chunks of equal shape, to be computed as one batch."""
+    group: list[Chunk] = []
+    for c in chunks:
+        g = group[0] if group else c
+        if (c.count, c.left, c.right) != (g.count, g.left, g.right) or len(group) == CHUNKS_AT_ONCE:
+            yield group
+            group = []
+        group.append(c)
+    if group:
+        yield group
+
+
+def ivector_for(ivectors: np.ndarray, first: int, num_frames: int, period: int) -> np.ndarray:
+    """The i-vector of a chunk: the one in force at the middle of its output frames (Kaldi's GetCurrentIvector)."""
+    if ivectors.ndim == 1:
+        return ivectors
+    frame = first + num_frames // 2
+    row = frame // period
+    if (row - (len(ivectors) - 1)) * period > 50:  # more than half a second is no edge effect
+        raise ValueError(
+            f"no i-vector for frame {frame}: {len(ivectors)} of them, one for every {period} frames, "
+            f"end at frame {len(ivectors) * period - 1}; is --online-ivector-period right?"
+        )
+    return np.asarray(ivectors[min(row, len(ivectors) - 1)])

@@ -1,0 +1,94 @@
+"""A Kaldi `lang` directory for a lexicon: phones, words, topology and the files that scripts read from `phones/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnet.files import atomic_write
+
+Lexicon = Mapping[str, Sequence[Sequence[str]]]  # word -> pronunciations, each a sequence of phones
+
+
+@dataclass(frozen=True)
+class Lang:
+    """Symbols of a lang directory: phone and word numbers (from 1; 0 is <eps>), and the silence phone."""
+
+    phones: dict[str, int]
+    words: dict[str, int]
+    silence: str
+    lexicon: Lexicon
+
+
+def make_lang(lexicon: Lexicon, silence: str = "SIL", unknown: str = "<UNK>") -> Lang:
+    """Number the phones and words of a lexicon: silence first, then phones and words in alphabetical order.
+
+    The unknown word is pronounced as silence. Raises ValueError for a word without a pronunciation.
+    """
+    for word, pronunciations in lexicon.items():
+        if not pronunciations or not all(pronunciations):
+            raise ValueError(f"word {word!r} has no pronunciation, or an empty one")
+    used = sorted({p for prons in lexicon.values() for pron in prons for p in pron} - {silence})
+    phones = {name: i for i, name in enumerate([silence, *used], 1)}
+    words = {name: i for i, name in enumerate(sorted({unknown, *lexicon}), 1)}
+    return Lang(phones, words, silence, {unknown: [(silence,)], **lexicon})
+
+
+def topology_text(phones: Sequence[int], num_states: int = 3) -> str:
+    """A left-to-right topology of `num_states` states for all `phones`, in Kaldi's text form."""
+    states = "".join(
+        f"<State> {s} <PdfClass> {s} <Transition> {s} 0.75 <Transition> {s + 1} 0.25 </State>\n"
+        for s in range(num_states)
+    )
+    numbers = " ".join(str(p) for p in phones)
+    return (
+        f"<Topology>\n<TopologyEntry>\n<ForPhones>\n{numbers}\n</ForPhones>\n"
+        f"{states}<State> {num_states} </State>\n</TopologyEntry>\n</Topology>\n"
+    )
+
+
+def write_lang(lang: Lang, folder: Path, num_states: int = 3, unknown: str = "<UNK>") -> None:
+    """Write the directory: phones.txt, words.txt, topo, lexicon.txt, oov.txt, phones/*. Raises OSError."""
+    silence = [lang.silence]
+    speech = [p for p in lang.phones if p != lang.silence]
+    content = {
+        "phones.txt": _symbols({**lang.phones, "#0": len(lang.phones) + 1}),
+        "words.txt": _symbols({**lang.words, "#0": len(lang.words) + 1}),
+        "topo": topology_text(list(lang.phones.values()), num_states),
+        "oov.txt": f"{unknown}\n",
+        "oov.int": f"{lang.words[unknown]}\n",
+        "lexicon.txt": "".join(f"{w} {' '.join(p)}\n" for w, prons in lang.lexicon.items() for p in prons),
+    }
+    for name, phones in (
+        ("silence", silence),
+        ("optional_silence", silence),
+        ("context_indep", silence),
+        ("nonsilence", speech),
+    ):
+        numbers = [str(lang.phones[p]) for p in phones]
+        content[f"phones/{name}.txt"] = "".join(f"{p}\n" for p in phones)
+        content[f"phones/{name}.int"] = "".join(f"{n}\n" for n in numbers)
+        content[f"phones/{name}.csl"] = ":".join(numbers) + "\n"
+    content["phones/disambig.int"] = f"{len(lang.phones) + 1}\n"
+    (folder / "phones").mkdir(parents=True, exist_ok=True)
+    for name, text in content.items():
+        with atomic_write(folder / name, text=True) as stream:
+            stream.write(text)
+
+
+def _symbols(numbers: Mapping[str, int]) -> str:
+    return "<eps> 0\n" + "".join(f"{name} {number}\n" for name, number in numbers.items())
+
+
+def read_symbols(path: Path) -> dict[str, int]:
+    """Symbol -> number of a phones.txt or words.txt. Raises ValueError naming file and line."""
+    symbols = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        parts = line.split()
+        if len(parts) != 2 or not parts[1].isdigit():
+            raise ValueError(f"{path}, line {number}: expected a symbol and a number, found {line[:40]!r}")
+        symbols[parts[0]] = int(parts[1])
+    if not symbols:
+        raise ValueError(f"{path} is empty")
+    return symbols
