@@ -1,0 +1,104 @@
+"""Copies carried out: forwards into the input of a node, backwards into the derivatives of its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from nnet.backend import Array, array_module, scatter_add
+from nnet.graph.steps import Copy, Gather
+
+
+def gather(g: Gather, rows: int, ys: Mapping[str, Array], like: Array) -> Array:
+    """The input (rows, N, dim) of a node from outputs `ys` of others; `like` gives N, dtype and device."""
+    if g.alias:
+        only = g.copies[0]
+        return ys[only.source][only.src]
+    x = array_module(like).empty((rows, like.shape[1], g.dim), like.dtype)
+    fill(x, g)
+    run_copies(g.copies, x, ys)
+    return x
+
+
+def fill(x: Array, g: Gather) -> None:
+    """Write the constants of a gather."""
+    for f in g.fills:
+        x[f.rows, :, f.columns] = f.value
+
+
+def run_copies(copies: Iterable[Copy], x: Array, ys: Mapping[str, Array]) -> None:
+    """Copy, or add, rows of `ys` to rows of x."""
+    for c in copies:
+        part = ys[c.source][c.src, :, c.source_columns]
+        if c.scale != 1.0:
+            part = part * c.scale
+        if c.add:
+            x[c.dst, :, c.columns] += part
+        else:
+            x[c.dst, :, c.columns] = part
+
+
+def add_back(c: Copy, dx: Array, dy: Array) -> None:
+    """Add to dy, the derivative of the copy's source, what comes back through the copy from dx. In place."""
+    part = dx[c.dst, :, c.columns]
+    if c.scale != 1.0:
+        part = part * c.scale
+    if c.repeats:
+        scatter_add(dy[:, :, c.source_columns], c.src, part)
+    else:
+        dy[c.src, :, c.source_columns] += part
+
+
+class Gradients:
+    """Derivatives of the objective by node output, accumulated over their readers.
+
+    The first contribution is kept as it is, without a copy; it may be somebody else's array, so a second one
+    makes a new sum. Only sums of our own are changed in place.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[str, Array] = {}
+        self.own: set[str] = set()
+
+    def add(self, c: Copy, dx: Array, y: Array) -> None:
+        """Take back through the copy `c` what arrives in dx; y is the output of the source."""
+        if c.whole and isinstance(c.dst, slice):
+            part = dx[c.dst, :, c.columns]
+            self.add_whole(c.source, part if c.scale == 1.0 else part * c.scale)
+        else:
+            add_back(c, dx, self.owned(c.source, y))
+
+    def add_whole(self, name: str, dy: Array) -> None:
+        """Take a derivative by the whole output of a node; `dy` itself is never changed."""
+        if name not in self.held:
+            self.held[name] = dy
+        elif name in self.own:
+            self.held[name] += dy
+        else:
+            self.held[name] = self.held[name] + dy
+            self.own.add(name)
+
+    def owned(self, name: str, y: Array) -> Array:
+        """The derivative by node `name`, of which y is the output, as an array that may be changed."""
+        if name not in self.held:
+            self.held[name] = array_module(y).zeros(y.shape, y.dtype)
+        elif name not in self.own:
+            self.held[name] = self.held[name].copy()
+        self.own.add(name)
+        return self.held[name]
+
+    def pop(self, name: str) -> Array | None:
+        """The derivative by node `name`, C-contiguous, or None if nothing arrived; it is forgotten here."""
+        self.own.discard(name)
+        dy = self.held.pop(name, None)
+        return dy if dy is None or dy.flags.c_contiguous else array_module(dy).ascontiguousarray(dy)
+
+
+def check_input(name: str, x: Array, frames: int, dim: int) -> None:
+    """Raise ValueError unless x is a floating array of shape (frames, N, dim)."""
+    shape = getattr(x, "shape", None)
+    if shape is None or len(shape) != 3 or shape[0] != frames or shape[2] != dim:
+        raise ValueError(f"{name} has shape {shape}, the plan expects (T, N, D) = ({frames}, N, {dim})")
+    if not np.issubdtype(x.dtype, np.floating):
+        raise ValueError(f"{name} has type {x.dtype}, not a floating-point one")

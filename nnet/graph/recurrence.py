@@ -1,0 +1,82 @@
+"""The step of a recurrent group: what is gathered before, and the turns in which its nodes are run."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+
+from nnet.graph.groups import Blocks, blocks
+from nnet.graph.lower import Lowering, Move
+from nnet.graph.network import Nnet
+from nnet.graph.node import ComponentNode
+from nnet.graph.reads import same_frames
+from nnet.graph.require import Required
+from nnet.graph.steps import Copy, Gather, Recurrence, Turn
+
+
+def recurrence(nnet: Nnet, group: Sequence[str], required: Required, lowering: Lowering) -> Recurrence:
+    """The step that runs a cycle of nodes. Raises ValueError if it cannot be run in blocks of frames."""
+    nodes = [n for n in group if isinstance(nnet.nodes[n], ComponentNode) and required.frames[n]]
+    inner: dict[str, list[Move]] = {}
+    gathers: dict[str, Gather] = {}
+    views: dict[str, Copy] = {}
+    for name in nodes:
+        node = nnet.nodes[name]
+        assert isinstance(node, ComponentNode)
+        _check_component(nnet, name, group)
+        t = required.frames[name]
+        fills, moves = lowering.moves(node.input, t, late=frozenset(group))
+        inner[name] = [move for move in moves if move.source in nodes]
+        outside = [move for move in moves if move.source not in nodes]
+        width = nnet.components[node.component].input_dim
+        if (whole := lowering.gather(width, t, fills, moves)).alias:
+            views[name] = whole.copies[0]
+        gathers[name] = lowering.gather(width, t, fills, outside)
+    frames = {name: required.frames[name] for name in nodes}
+    order = blocks(nodes, [t for found in frames.values() for t in found], _delays(inner))
+    turns = _turns(order, frames, inner, lowering)
+    return Recurrence(tuple(nodes), frames, gathers, views, tuple(turns), _turns_of(nodes, turns))
+
+
+def _check_component(nnet: Nnet, name: str, group: Sequence[str]) -> None:
+    component = nnet.component_of(name)
+    if not same_frames(component):
+        raise ValueError(
+            f"component-node {name} lies in the cycle of nodes {', '.join(group)}, but {component.TYPE} "
+            "reads other frames than it computes; put the offsets into its descriptor instead"
+        )
+
+
+def _delays(inner: Mapping[str, Sequence[Move]]) -> dict[tuple[str, str], set[int]]:
+    """For each (reader, source) the differences (frame read - frame computed)."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for reader, moves in inner.items():
+        for move in moves:
+            differences = {at - to for at, to in zip(move.read.at, move.read.to)}
+            found.setdefault((reader, move.source), set()).update(differences)
+    return found
+
+
+def _turns(
+    order: Blocks,
+    frames: Mapping[str, Sequence[int]],
+    inner: Mapping[str, Sequence[Move]],
+    lowering: Lowering,
+) -> list[Turn]:
+    turns = []
+    for first, last in order.spans:
+        for name in order.order:
+            t = frames[name]
+            i, j = bisect_left(t, first), bisect_right(t, last)
+            if i < j:
+                parts = (move.restricted(i, j) for move in inner[name])
+                copies = tuple(lowering.copy(part) for part in parts if part)
+                turns.append(Turn(name, slice(i, j), copies, tuple(t[i:j])))
+    return turns
+
+
+def _turns_of(nodes: Sequence[str], turns: Sequence[Turn]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {name: [] for name in nodes}
+    for i, turn in enumerate(turns):
+        found[turn.node].append(i)
+    return {name: tuple(sorted(at, key=lambda i: turns[i].rows.start)) for name, at in found.items()}

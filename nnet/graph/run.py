@@ -1,0 +1,181 @@
+"""A plan carried out: forward over its steps, backward over the same steps in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnet.backend import Array
+from nnet.component import Component, Io
+from nnet.graph import turns
+from nnet.graph.copying import Gradients, check_input, gather
+from nnet.graph.network import Nnet
+from nnet.graph.plan import Plan
+from nnet.graph.steps import Apply, Output, Recurrence
+
+
+@dataclass
+class Activations:
+    """What a forward pass leaves: for each node its input x, output y (both (T, N, D)), memo and Io.
+
+    In a recurrence memos and Ios belong to turns: `turn_memos` and `turn_ios` list them by the first node.
+    """
+
+    plan: Plan
+    n: int
+    seed: int
+    x: dict[str, Array] = field(default_factory=dict)
+    y: dict[str, Array] = field(default_factory=dict)
+    memo: dict[str, Any] = field(default_factory=dict)
+    io: dict[str, Io] = field(default_factory=dict)
+    turn_memos: dict[str, list[Any]] = field(default_factory=dict)
+    turn_ios: dict[str, list[Io]] = field(default_factory=dict)
+    outputs: dict[str, Array] = field(default_factory=dict)
+
+    def output(self, name: str = "output") -> Array:
+        """The requested frames of an output, (T, N, D). To be read only: it may share memory with a node."""
+        if name not in self.outputs:
+            raise ValueError(f"output {name} was not requested, only {', '.join(self.outputs)}")
+        return self.outputs[name]
+
+
+def forward(
+    nnet: Nnet,
+    plan: Plan,
+    inputs: Mapping[str, Array],
+    seed: int = 0,
+    keep: bool = True,
+) -> Activations:
+    """Compute the outputs of `plan` from inputs (T, N, D), T being the frames of the plan's request.
+
+    The same `seed` gives the same random numbers (dropout masks). With keep=False arrays are freed when last
+    read; then neither `backward` nor `store_stats` can follow.
+    Raises ValueError if an input is missing or has the wrong shape.
+    """
+    acts = Activations(plan, _check_inputs(nnet, plan, inputs), seed)
+    acts.y.update((name, inputs[name]) for name in plan.request.inputs)
+    like = next(iter(inputs.values()))
+    index = {name: i for i, name in enumerate(nnet.nodes)}
+    for step, done in zip(plan.steps, plan.readers_done):
+        if isinstance(step, Output):
+            acts.outputs[step.node] = gather(step.gather, len(step.t_out), acts.y, like)
+        elif isinstance(step, Apply):
+            acts.io[step.node] = Io(step.t_in, step.t_out, acts.n, (seed, index[step.node]))
+            _apply(nnet.component_of(step.node), step, acts, like)
+        else:
+            turns.forward(nnet, step, acts, like, index)
+        if not keep:
+            _forget(step, done, acts)
+    return acts
+
+
+def _apply(component: Component, step: Apply, acts: Activations, like: Array) -> None:
+    name = step.node
+    x = gather(step.gather, len(step.t_in), acts.y, like)
+    y, memo = component.forward(x, acts.io[name])
+    acts.x[name], acts.y[name], acts.memo[name] = x, y, memo
+
+
+def _forget(step: Apply | Output | Recurrence, done: Collection[str], acts: Activations) -> None:
+    for name in step.nodes if isinstance(step, Recurrence) else (step.node,):
+        acts.x.pop(name, None)
+        acts.memo.pop(name, None)
+    acts.turn_memos.clear()
+    acts.turn_ios.clear()
+    for name in done:
+        acts.y.pop(name, None)
+
+
+def backward(
+    nnet: Nnet,
+    plan: Plan,
+    acts: Activations,
+    output_derivs: Mapping[str, Array],
+    delta: Mapping[str, Component] | None = None,
+    want_input_derivs: Collection[str] = (),
+) -> dict[str, Array]:
+    """Derivatives of the objective by the inputs named in `want_input_derivs`, from those by outputs.
+
+    With `delta` (components by name, as zeros_like makes them) every updatable component adds its change to
+    its namesake there, once for all frames; components of learning rate 0 do not. What no such component and
+    no wanted input needs is not computed. Raises ValueError for a derivative of the wrong shape.
+    """
+    wants = _wants(nnet, plan, delta, want_input_derivs)
+    _check_derivs(acts, output_derivs)
+    grads = Gradients()
+    for step in reversed(plan.steps):
+        if isinstance(step, Output):
+            if step.node in output_derivs:
+                for c in step.gather.copies:
+                    if c.source in wants:
+                        grads.add(c, output_derivs[step.node], acts.y[c.source])
+        elif isinstance(step, Apply):
+            _apply_back(nnet, step, acts, grads, delta, wants)
+        else:
+            turns.backward(nnet, step, acts, grads, delta, wants)
+    zero = {name: acts.y[name] * 0 for name in want_input_derivs if name not in grads.held}
+    return {name: zero[name] if name in zero else grads.held[name] for name in want_input_derivs}
+
+
+def _apply_back(
+    nnet: Nnet,
+    step: Apply,
+    acts: Activations,
+    grads: Gradients,
+    delta: Mapping[str, Component] | None,
+    wants: Collection[str],
+) -> None:
+    name = step.node
+    dy = grads.pop(name)
+    if dy is None:
+        return
+    component, change = nnet.component_of(name), turns.change_of(nnet, name, delta)
+    x, y, memo, io = acts.x[name], acts.y[name], acts.memo[name], acts.io[name]
+    sources = [c for c in step.gather.copies if c.source in wants]
+    if sources:
+        dx = component.backward(dy, x, y, memo, io, change)
+        for c in sources:
+            grads.add(c, dx, acts.y[c.source])
+    if change is not None:
+        turns.learn(component, change, dy, x, y, memo, io)
+
+
+def _wants(
+    nnet: Nnet, plan: Plan, delta: Mapping[str, Component] | None, want_input_derivs: Collection[str]
+) -> set[str]:
+    """The nodes whose derivative is needed: inputs asked for, components that learn, and what reads these."""
+    wants = set(want_input_derivs)
+    if unknown := wants - set(plan.request.inputs):
+        raise ValueError(
+            f"derivatives by {', '.join(sorted(unknown))} are wanted, which the plan is not given"
+        )
+    for step in plan.steps:
+        if isinstance(step, Apply):
+            learns = turns.learns(nnet, step.node, delta)
+            if learns or any(c.source in wants for c in step.gather.copies):
+                wants.add(step.node)
+        elif isinstance(step, Recurrence):
+            sources = (c.source for g in step.gathers.values() for c in g.copies)
+            if any(s in wants for s in sources) or any(turns.learns(nnet, n, delta) for n in step.nodes):
+                wants.update(step.nodes)
+    return wants
+
+
+def _check_inputs(nnet: Nnet, plan: Plan, inputs: Mapping[str, Array]) -> int:
+    """The number of sequences, after the checks that `forward` promises."""
+    for name, frames in plan.request.inputs.items():
+        if name not in inputs:
+            raise ValueError(f"the input {name} is missing; there is only {', '.join(inputs) or 'nothing'}")
+        check_input(name, inputs[name], len(frames), nnet.dim(name))
+    sizes = {name: inputs[name].shape[1] for name in plan.request.inputs}
+    if len(set(sizes.values())) != 1:
+        raise ValueError(f"inputs of one minibatch have different numbers of sequences: {sizes}")
+    return int(next(iter(sizes.values())))
+
+
+def _check_derivs(acts: Activations, output_derivs: Mapping[str, Array]) -> None:
+    for name, dy in output_derivs.items():
+        y = acts.output(name)
+        if dy.shape != y.shape:
+            raise ValueError(f"the derivative by {name} has shape {dy.shape}, the output {y.shape}")

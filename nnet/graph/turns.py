@@ -1,0 +1,117 @@
+"""Recurrent groups carried out: node after node on small blocks of frames, parameters updated once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nnet.backend import Array, array_module
+from nnet.component import Component, Io, Updatable
+from nnet.graph.copying import Gradients, add_back, fill, run_copies
+from nnet.graph.network import Nnet
+from nnet.graph.steps import Recurrence
+
+if TYPE_CHECKING:
+    from nnet.graph.run import Activations
+
+
+def forward(nnet: Nnet, step: Recurrence, acts: Activations, like: Array, index: Mapping[str, int]) -> None:
+    """Fill x and y of all nodes of the group, turn by turn."""
+    _allocate(nnet, step, acts, like)
+    ios = [Io(t.frames, t.frames, acts.n, (acts.seed, index[t.node], t.rows.start)) for t in step.turns]
+    components = {name: nnet.component_of(name) for name in step.nodes}
+    memos = []
+    for turn, io in zip(step.turns, ios):
+        name = turn.node
+        x = acts.x[name][turn.rows]
+        if name not in step.views:
+            run_copies(turn.copies, x, acts.y)
+        acts.y[name][turn.rows], memo = components[name].forward(x, io)
+        memos.append(memo)
+    acts.turn_memos[step.nodes[0]], acts.turn_ios[step.nodes[0]] = memos, ios
+    for name, frames in step.frames.items():
+        acts.io[name] = Io(frames, frames, acts.n, (acts.seed, index[name]))
+
+
+def _allocate(nnet: Nnet, step: Recurrence, acts: Activations, like: Array) -> None:
+    """Room for x and y of all nodes, with everything in x that comes from outside the group."""
+    xp = array_module(like)
+    for name in step.nodes:
+        shape = (len(step.frames[name]), acts.n, nnet.component_of(name).output_dim)
+        acts.y[name] = xp.empty(shape, like.dtype)
+    for name, g in step.gathers.items():
+        if name in step.views:
+            view = step.views[name]
+            acts.x[name] = acts.y[view.source][view.src]
+        else:
+            acts.x[name] = xp.empty((len(step.frames[name]), acts.n, g.dim), like.dtype)
+            fill(acts.x[name], g)
+            run_copies(g.copies, acts.x[name], acts.y)
+
+
+def backward(
+    nnet: Nnet,
+    step: Recurrence,
+    acts: Activations,
+    grads: Gradients,
+    delta: Mapping[str, Component] | None,
+    wants: Collection[str],
+) -> None:
+    """Derivatives turn by turn in reverse, then one update for each node over all its frames."""
+    if step.nodes[0] not in wants or not any(name in grads.held for name in step.nodes):
+        return
+    dys = {name: grads.owned(name, acts.y[name]) for name in step.nodes}
+    outside = {name: [c for c in g.copies if c.source in wants] for name, g in step.gathers.items()}
+    dxs = {n: array_module(x).empty(x.shape, x.dtype) for n, x in acts.x.items() if outside.get(n)}
+    changes = {name: change_of(nnet, name, delta) for name in step.nodes}
+    components = {name: nnet.component_of(name) for name in step.nodes}
+    memos, ios = acts.turn_memos[step.nodes[0]], acts.turn_ios[step.nodes[0]]
+    for turn, memo, io in zip(reversed(step.turns), reversed(memos), reversed(ios)):
+        name, rows = turn.node, turn.rows
+        x, y = acts.x[name][rows], acts.y[name][rows]
+        dx = components[name].backward(dys[name][rows], x, y, memo, io, changes[name])
+        for c in turn.copies:
+            add_back(c, dx, dys[c.source])
+        if name in dxs:
+            dxs[name][rows] = dx
+    for name in step.nodes:
+        grads.pop(name)
+        for c in outside[name]:
+            grads.add(c, dxs[name], acts.y[c.source])
+        if (change := changes[name]) is not None:
+            memo = join(name, [memos[i] for i in step.turns_of[name]]) if learns(nnet, name, delta) else None
+            learn(components[name], change, dys[name], acts.x[name], acts.y[name], memo, acts.io[name])
+
+
+def change_of(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> Any:
+    """The component of `delta` that collects the changes of a node's component, or None."""
+    return None if delta is None else delta.get(nnet.nodes[name].component)  # type: ignore[union-attr]
+
+
+def learns(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> bool:
+    """Whether the component of node `name` has parameters that are to change."""
+    component = nnet.component_of(name)
+    trained = isinstance(component, Updatable) and component.learning_rate != 0
+    return trained and change_of(nnet, name, delta) is not None
+
+
+def learn(component: Component, change: Any, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
+    """Add a node's change to `change`, and let that collect its statistics of dy."""
+    change.store_backward_stats(dy, io)
+    if isinstance(component, Updatable) and component.learning_rate != 0:
+        component.update(change, dy, x, y, memo, io)
+
+
+def join(name: str, memos: Sequence[Any]) -> Any:
+    """One memo for all frames from the memos of turns: None, arrays with time first, or tuples of these."""
+    first = memos[0]
+    if len(memos) == 1 or first is None:
+        return first
+    if isinstance(first, tuple):
+        return tuple(join(name, parts) for parts in zip(*memos))
+    if getattr(first, "ndim", 0) > 0:
+        return array_module(first).concatenate(memos)
+    raise ValueError(
+        f"component-node {name} lies in a cycle, where its component cannot be run in blocks of frames "
+        f"(its memo is a {type(first).__name__}); batch-norm, for one, must be in test mode there"
+    )
