@@ -1,4 +1,4 @@
-"""Edit directives: the small changes to a model that --edits and --edits-config ask for, as in Kaldi's ReadEditConfig."""
+"""Edit directives: changes to a model that --edits and --edits-config ask for (Kaldi's ReadEditConfig)."""
 
 from __future__ import annotations
 

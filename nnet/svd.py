@@ -1,4 +1,4 @@
-"""Smaller affine components by their singular values: two factors with a bottleneck, or a lower rank in place."""
+"""Smaller affine components by their singular values: two factors with a bottleneck, or a lower rank."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """How far to shrink: to `dim`, or to where `energy` of the squared singular values is kept if that is above 0.
+    """How far to shrink: to `dim`, or if `energy` is above 0 so far that this part of the squares is kept.
 
     A component stays as it is if the factors would have more than `shrinkage` times its parameters.
     """
@@ -39,8 +39,8 @@ class Bottleneck:
 def apply_svd(nnet: Nnet, names: Iterable[str], bottleneck: Bottleneck, report: Report) -> Nnet:
     """Replace affine components NAME by Linear NAME_a and NaturalGradientAffine NAME_b (Kaldi's SvdApplier).
 
-    Their nodes become two as well. The old components stay, unused. With an energy threshold, the dimension found
-    for one component is what later ones must exceed, as in Kaldi.
+    Their nodes become two as well. The old components stay, unused. With an energy threshold, the dimension
+    found for one component is what later ones must exceed, as in Kaldi.
     """
     pairs: dict[str, tuple[Component, Component]] = {}
     dim = bottleneck.dim
@@ -99,7 +99,7 @@ def _worthwhile(
 
 
 def _factors(c: Affine, a: np.ndarray, b: np.ndarray) -> tuple[Linear, NaturalGradientAffine]:
-    """Components for W = b a, with the training options of `c` and Kaldi's natural-gradient ranks for such ones."""
+    """Components for W = b a, with the training options of `c` and Kaldi's natural-gradient ranks."""
     options = {
         "learning_rate": c.learning_rate,
         "learning_rate_factor": c.learning_rate_factor,
@@ -140,7 +140,7 @@ def _with_factors(nnet: Nnet, pairs: dict[str, tuple[Component, Component]]) -> 
 
 
 def reduce_rank(nnet: Nnet, names: Iterable[str], rank: int, report: Report) -> None:
-    """Set all but the `rank` largest singular values of affine components to zero (ReduceRankOfComponents)."""
+    """Keep only the `rank` largest singular values of affine components (ReduceRankOfComponents)."""
     changed = 0
     for name in names:
         c = nnet.components[name]

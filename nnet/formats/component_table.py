@@ -1,4 +1,4 @@
-"""The token table of feed-forward components: which tokens stand in a model file, in Kaldi's order, for which fields."""
+"""The token table of feed-forward components: tokens of model files, in Kaldi's order, and their fields."""
 
 from __future__ import annotations
 
@@ -62,10 +62,9 @@ def _tdnn_from_file(values: Values) -> Values:
         raise ValueError(
             f"BiasParams has {values['b'].size} entries, LinearParams {values['W'].shape[0]} rows"
         )
-    if values["W"].shape[1] % max(len(values["time_offsets"]), 1):
-        raise ValueError(
-            f"LinearParams has {values['W'].shape[1]} columns, not a multiple of {len(values['time_offsets'])} time offsets"
-        )
+    columns, offsets = values["W"].shape[1], len(values["time_offsets"])
+    if offsets == 0 or columns % offsets:
+        raise ValueError(f"LinearParams has {columns} columns, not a multiple of the {offsets} time offsets")
     return {**values, "b": values["b"] if values["b"].size else None}
 
 

@@ -37,9 +37,11 @@ def read_config(
     rng: np.random.Generator | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Nnet:
-    """The network of a config file (Kaldi rxfilename), on top of `base` if given. Raises ValueError, or OSError."""
+    """The network of a config file (Kaldi rxfilename), on top of `base` if given. Raises ValueError."""
     lines = config_text(name)
-    return Nnet.from_config(lines, make_component, base, name, load_array, rng, warn)
+    return Nnet.from_config(
+        lines, make_component, base=base, where=name, load_matrix=load_array, rng=rng, warn=warn
+    )
 
 
 def config_text(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Training examples in Kaldi's format: named inputs and outputs, each with its frames (indexes) and a matrix."""
+"""Training examples in Kaldi's format: named inputs and outputs, each a matrix whose rows have frames."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEAD = re.compile(
 class NnetIo:
     """One input or output of an example.
 
-    `indexes` (K, 3) int32: n (sequence), t (frame), x (normally 0) of each row of `features`; treat it as read-only.
+    `indexes` (K, 3) int32: n (sequence), t (frame), x (normally 0) of each row of `features`; read-only.
     `features`: K rows; compressed and sparse matrices stay as they were read.
     """
 
@@ -177,7 +177,7 @@ def _read_text_indexes(src: KaldiInput, count: int) -> np.ndarray:
 
 
 def write_example(out: KaldiOutput, example: NnetExample) -> None:
-    """Write `example` (NnetExample::Write). Raises ValueError if it is empty or rows and indexes do not agree."""
+    """Write `example` (NnetExample::Write). Raises ValueError if it is empty or rows and indexes differ."""
     if not example.io:
         raise ValueError("an example without inputs and outputs cannot be written")
     out.token("<Nnet3Eg>")

@@ -31,13 +31,13 @@ class AmNnet:
     priors: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def with_nnet(self, nnet: Nnet) -> AmNnet:
-        """The same model around another network: contexts are computed, priors of another dimension are dropped."""
+        """The same model around another network: contexts are computed, priors dropped if they do not fit."""
         left, right = contexts(nnet)
         kept = self.priors if self.priors.size == nnet.output_dim("output") else np.zeros(0, np.float32)
         return AmNnet(self.transitions, nnet, left, right, kept)
 
     def with_priors(self, priors: np.ndarray) -> AmNnet:
-        """The same model with other priors. Raises ValueError unless there is one per output of the network."""
+        """The same model with other priors. Raises ValueError unless there is one per output column."""
         if priors.size != self.nnet.output_dim("output"):
             raise ValueError(
                 f"{priors.size} priors for a network whose output has dim {self.nnet.output_dim('output')}"
@@ -52,7 +52,7 @@ def am_nnet(transitions: TransitionModel, nnet: Nnet) -> AmNnet:
 
 def contexts(nnet: Nnet) -> tuple[int, int]:
     """The frames of input left and right of an output frame that `nnet` needs."""
-    from nnet.graph.context import left_context, right_context  # noqa: PLC0415 - plans are not needed for reading
+    from nnet.graph.context import left_context, right_context  # noqa: PLC0415 - not for reading
 
     return left_context(nnet), right_context(nnet)
 
@@ -105,7 +105,7 @@ def _read_nnet(src: KaldiInput) -> Nnet:
         components[name] = read_component(src, name)
     src.expect("</Nnet3>")
     try:
-        return Nnet.from_config(lines, _no_components, Nnet({}, components), where=src.name)
+        return Nnet.from_config(lines, _no_components, base=Nnet({}, components), where=src.name)
     except ValueError as error:
         raise FormatError(str(error)) from None
 
@@ -124,7 +124,7 @@ def _no_components(line: ConfigLine, rng: np.random.Generator) -> Component:
 
 
 def write_nnet(nnet: Nnet, name: str, binary: bool = True) -> None:
-    """Write a .raw file (Kaldi wxfilename). Raises ValueError naming a component with a NaN or infinite parameter."""
+    """Write a .raw file (Kaldi wxfilename). Raises ValueError naming a component with a NaN or infinity."""
     check_finite(nnet, name)
     with open_output(name, binary) as out:
         _write_nnet(out, nnet)

@@ -1,4 +1,4 @@
-"""What a token table is made of: kinds of values, rows that pair a token with a field, and layouts of component types."""
+"""What token tables are made of: kinds of values, rows that pair a token with a field, layouts of types."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ TWO_INTS, TWO_FLOATS = _pair_of(INT), _pair_of(FLOAT)
 class Row:
     """A token of a component in a file, and the field or fields whose value follows it.
 
-    `default`: the value when the token is absent, or a function of the fields read so far. `when`: the condition
-    on the fields under which the token is written; None means always. `also`: older spellings that are read too.
+    `default`: the value when the token is absent, or a function of the fields read so far. `when`: the
+    condition on the fields under which the token is written; None means always. `also`: older spellings, read
+    too.
     """
 
     token: str
@@ -136,7 +137,7 @@ class Layout:
     """How a component type lies in a file.
 
     `to_file` and `from_file` turn the fields into what the file holds and back (sums to averages); `sizes` are
-    pairs of (field, axis) that must agree. `lax_close`: an opening tag in place of the closing one is accepted.
+    pairs of (field, axis) that must agree. `lax_close`: an opening tag may stand where the closing one should.
     """
 
     rows: tuple[Row, ...]

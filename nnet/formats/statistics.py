@@ -1,4 +1,4 @@
-"""Statistics of components: sums with counts in memory, averages in files, converted with Kaldi's own roundings."""
+"""Statistics of components: sums with counts in memory, averages in files, with Kaldi's own roundings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def averages(*names: str) -> tuple[Convert, Convert]:
 
 
 def nonlinearity_to_file(values: Values) -> Values:
-    """Sums of values and derivatives as averages, sums of squared output derivatives as their root mean square."""
+    """Sums of values and derivatives as averages, of squared output derivatives as root mean squares."""
     count, oderiv_count = values["count"], values["oderiv_count"]
     mean_square = np.maximum(average(values["oderiv_sumsq"], oderiv_count), np.float32(0.0))
     return {
@@ -78,7 +78,7 @@ def batchnorm_from_file(values: Values) -> Values:
 
 
 def lstm_to_file(values: Values) -> Values:
-    """Sums over frames as averages; self-repair totals are per frame and cell (LstmNonlinearityComponent::Write)."""
+    """Sums over frames as averages; self-repair totals per frame and cell (Kaldi's Write)."""
     count, cells = values["count"], np.shape(values["W"])[1]
     return {
         **averages("value_sum", "deriv_sum")[0](values),

@@ -1,4 +1,4 @@
-"""HMM topologies: the states of each phone, their pdf classes and transitions, read and written in Kaldi's format."""
+"""HMM topologies in Kaldi's format: the states of each phone, their pdf classes and transitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_STATES = 100000
 
 @dataclass(frozen=True)
 class HmmState:
-    """A state: pdf classes of leaving and of staying (NO_PDF: not emitting), transitions as (state, probability)."""
+    """A state: pdf classes of leaving and of staying (NO_PDF: none), transitions as (state, probability)."""
 
     forward_class: int
     self_loop_class: int

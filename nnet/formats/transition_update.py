@@ -14,7 +14,7 @@ FLOORING_ROUNDS = 3  # floor and renormalise this often
 
 @dataclass(frozen=True)
 class UpdateReport:
-    """What an update did: log-likelihood gained over all frames, frames, probabilities floored, states left alone."""
+    """What an update did: log-likelihood gained in all, frames, probabilities floored, states left alone."""
 
     improvement: float
     count: float
@@ -23,7 +23,7 @@ class UpdateReport:
 
 
 def count_ids(model: TransitionModel, alignments: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
-    """(how often each transition-id occurs, float64 of shape (num_ids + 1,), and the number of alignments)."""
+    """(how often each transition-id occurs, float64 (num_ids + 1,); the number of alignments)."""
     counts, done = np.zeros(model.num_ids + 1), 0
     for alignment in alignments:
         model.is_final(alignment)  # raises on ids that the model does not have
@@ -41,8 +41,9 @@ def update(
 ) -> tuple[TransitionModel, UpdateReport]:
     """The maximum-likelihood probabilities for `counts` (TransitionModel::MleUpdate).
 
-    Probabilities are floored at `floor`; states seen less than `min_count` times keep theirs. With `share_for_pdfs`
-    all states with the same pdf get the same probabilities. Raises ValueError if their transitions differ in number.
+    Probabilities are floored at `floor`; states seen less than `min_count` times keep theirs. With
+    `share_for_pdfs` all states with the same pdf get the same probabilities; raises ValueError if they
+    differ in the number of transitions.
     """
     log_probs = model.log_probs.copy()
     improvement = total = 0.0
@@ -89,7 +90,7 @@ def _floored(counts: np.ndarray, floor: float) -> np.ndarray:
 
 
 def priors(model: TransitionModel, counts: np.ndarray, floor: float = 5.0e-6) -> np.ndarray:
-    """(num_pdfs,) float32: relative frequencies of pdfs, floored, with sum 1 (nnet3-am-train-transitions' SetPriors).
+    """(num_pdfs,) float32: relative frequencies of pdfs, floored, with sum 1 (SetPriors).
 
     Raises ValueError if nothing was counted or `floor` is not between 0 and 1.
     """

@@ -1,4 +1,4 @@
-"""Transition models: what a transition-id means (phone, state, pdf), and the probability of each, in Kaldi's format."""
+"""Transition models in Kaldi's format: what a transition-id means (phone, state, pdf), its probability."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class TransitionModel:
 
     @cached_property
     def non_self_loop_log_probs(self) -> np.ndarray:
-        """(num_states,) float32: log of the probability of leaving each transition-state (ComputeDerivedOfProbs)."""
+        """(num_states,) float32: log probability of leaving each transition-state (ComputeDerivedOfProbs)."""
         result = np.zeros(self.num_states, dtype=np.float32)
         loops = np.flatnonzero(self._self_loop)
         stay = np.exp(self.log_probs[loops])

@@ -1,4 +1,4 @@
-"""Context-dependency trees: from a window of phones and a pdf class to a pdf, read and written in Kaldi's format."""
+"""Context-dependency trees in Kaldi's format: from a window of phones and a pdf class to a pdf."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Table:
-    """Goes on with the child whose number is the value at `key` (TableEventMap); None where there is no answer."""
+    """Goes on with the child whose number is the value at `key` (TableEventMap); None: no answer."""
 
     key: int
     children: tuple[Node | None, ...]
@@ -57,7 +57,7 @@ class ContextTree:
         return 1 + max(_leaves(self.root), default=-1)
 
     def pdf(self, window: Sequence[int], pdf_class: int) -> int:
-        """The pdf of the central phone of `window` (0 beyond an utterance's ends). Raises ValueError if there is none."""
+        """The pdf of the central phone of `window` (0 beyond an utterance). Raises ValueError if none."""
         if len(window) != self.width:
             raise ValueError(f"a window of {len(window)} phones was given, the tree looks at {self.width}")
         values = {PDF_CLASS: pdf_class, **dict(enumerate(window))}
@@ -77,7 +77,7 @@ class ContextTree:
         return {pdf for pdf, _ in _reach(self.root, self._known(phone, pdf_class))}
 
     def pdf_pairs(self, phone: int, classes: tuple[int, int], phones: Sequence[int]) -> set[tuple[int, int]]:
-        """The pdfs of two classes of `phone` in one and the same context of `phones` (or an utterance's end)."""
+        """The pdfs of two classes of `phone` in the same context of `phones` (or an utterance's end)."""
         context = {i: frozenset((0, *phones)) for i in range(self.width) if i != self.central}
         pairs = set()
         for first, known in _reach(self.root, {**context, **self._known(phone, classes[0])}):

@@ -23,8 +23,8 @@ class Options:
 
 def run(options: Options, model: str, alignments: str, pdfs: str) -> None:
     """Read, look up, write."""
-    from nnet.formats.tables import INT_VECTOR, TableWriter, read_table  # noqa: PLC0415 - not needed for --help
-    from nnet.formats.transitions import read_transition_model  # noqa: PLC0415
+    from nnet.formats.tables import INT_VECTOR, TableWriter, read_table  # noqa: PLC0415
+    from nnet.formats.transitions import read_transition_model  # noqa: PLC0415 - not needed for --help
 
     transitions = read_transition_model(model)
     done = 0

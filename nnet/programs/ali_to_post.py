@@ -24,7 +24,7 @@ class Options:
 
 def run(options: Options, alignments: str, posteriors: str) -> int:
     """Read, wrap, write."""
-    from nnet.formats.tables import INT_VECTOR, POSTERIOR, TableWriter, read_table  # noqa: PLC0415 - not for --help
+    from nnet.formats.tables import INT_VECTOR, POSTERIOR, TableWriter, read_table  # noqa: PLC0415
 
     done = 0
     with TableWriter(posteriors, POSTERIOR) as writer:

@@ -10,8 +10,8 @@ from nnet.programs.program import log, option, run_program
 
 PROG = "nnet3-am-adjust-priors"
 USAGE = """
-Sets the priors of an acoustic model to a vector of posteriors, summed or averaged over typical data and scaled
-to sum 1 here. The model's own posteriors suit it better than the frequencies of the pdfs in the training data.
+Sets the priors of an acoustic model to a vector of posteriors, summed or averaged over typical data and
+scaled to sum 1 here. A model's own posteriors suit it better than the frequencies of pdfs in training.
 
 Usage: nnet3-am-adjust-priors [options] <nnet-in> <summed-posterior-vector-in> <nnet-out>
  e.g.: nnet3-am-adjust-priors final.mdl post.vec final.mdl

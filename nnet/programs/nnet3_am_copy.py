@@ -9,8 +9,8 @@ from nnet.programs.program import log, option, run_program, warn
 
 PROG = "nnet3-am-copy"
 USAGE = """
-Copies an acoustic model (transition model, network, priors), and changes what the options ask for, in this order:
-set-raw-nnet, nnet-config, learning-rate, edits-config, edits, scale, prepare-for-test.
+Copies an acoustic model (transition model, network, priors), and changes what the options ask for, in this
+order: set-raw-nnet, nnet-config, learning-rate, edits-config, edits, scale, prepare-for-test.
 --prepare-for-test sets the test modes of batch-norm and dropout; components are not merged into each other
 as Kaldi does, so the result computes the same but keeps its size.
 

@@ -11,7 +11,8 @@ from nnet.programs.program import log, option, run_program, warn
 PROG = "nnet3-init"
 USAGE = """
 Makes a raw network of the nodes and components that a config file describes; random parameters are drawn.
-With an old network given, the config's lines add to its nodes and components, or replace those of the same name.
+With an old network given, the config's lines add to its nodes and components, or replace those that have
+the same name.
 
 Usage: nnet3-init [options] [<raw-nnet-in>] <config-in> <raw-nnet-out>
  e.g.: nnet3-init --srand=1 final.config 0.raw
