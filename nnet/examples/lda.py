@@ -128,7 +128,7 @@ def feature_transform(
     """The transform (dim, D + 1) of nnet-get-feature-transform, float32: LDA, nuisance directions made small.
 
     Axes are scaled by sqrt((within_class_factor + v) / (1 + v)), v the between-class variance;
-    singular values are limited to `max_singular_value` (if > 0); with `remove_offset` the last column subtracts
+    singular values are limited to `max_singular_value` (if > 0); `remove_offset`: the last column subtracts
     the mean. dim <= 0 keeps all. Raises ValueError for empty statistics and too large a `dim`.
     """
     total, between = stats.covariances()

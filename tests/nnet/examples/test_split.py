@@ -57,7 +57,7 @@ def test_chunks_lie_within_the_utterance_and_their_weights_count_every_frame_onc
         assert (
             c.num_frames in s.sizes and c.first_frame % factor == 0 and c.output_weights.dtype == np.float32
         )
-        assert 0 <= c.first_frame and c.first_frame + c.num_frames - length < factor
+        assert c.first_frame >= 0 and c.first_frame + c.num_frames - length < factor
         seen[c.first_frame // factor : (c.first_frame + c.num_frames) // factor] += c.output_weights
     assert np.all((np.abs(seen - 1) < 1e-6) | (seen == 0))
     assert bool(chunks) == (length >= min(s.sizes))
@@ -128,9 +128,9 @@ def test_the_summary_has_kaldis_wording_and_figures():
     s.chunks(16)
     s.chunks(12)
     lines = s.summary()
-    assert (
-        lines[0]
-        == "Split 2 utts, with total length 28 frames (7.77778e-05 hours assuming 100 frames per second) into 4 chunks."
+    assert lines[0] == (
+        "Split 2 utts, with total length 28 frames (7.77778e-05 hours assuming 100 frames per second) "
+        "into 4 chunks."
     )
     assert lines[1].startswith(
         "Average chunk length was 7 frames; overlap between adjacent chunks was 0% of input length;"
