@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def _worthwhile(
 
 def _factors(c: Affine, a: np.ndarray, b: np.ndarray) -> tuple[Linear, NaturalGradientAffine]:
     """Components for W = b a, with the training options of `c` and Kaldi's natural-gradient ranks."""
-    options = {
+    options: dict[str, Any] = {
         "learning_rate": c.learning_rate,
         "learning_rate_factor": c.learning_rate_factor,
         "max_change": c.max_change,

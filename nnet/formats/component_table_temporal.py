@@ -17,6 +17,8 @@ from nnet.formats.rows import (
     INTS,
     MATRIX,
     PAIRS,
+    STAT_MATRIX,
+    STAT_VECTOR,
     TWO_FLOATS,
     TWO_INTS,
     VECTOR,
@@ -40,8 +42,8 @@ def _gru(*weights: Row, ranks: Row) -> Layout:
     rows = (
         Row("CellDim", "cell_dim", INT),
         *weights,
-        Row("ValueAvg", "value_sum", VECTOR),
-        Row("DerivAvg", "deriv_sum", VECTOR),
+        Row("ValueAvg", "value_sum", STAT_VECTOR),
+        Row("DerivAvg", "deriv_sum", STAT_VECTOR),
         Row("SelfRepairTotal", "self_repair_total", DOUBLE),
         Row("Count", "count", DOUBLE),
         Row("SelfRepairThreshold", "self_repair_threshold", FLOAT),
@@ -72,10 +74,10 @@ TABLE: Table = {
     "LstmNonlinearityComponent": Layout(
         (
             Row("Params", "W", MATRIX),
-            Row("ValueAvg", "value_sum", MATRIX),
-            Row("DerivAvg", "deriv_sum", MATRIX),
+            Row("ValueAvg", "value_sum", STAT_MATRIX),
+            Row("DerivAvg", "deriv_sum", STAT_MATRIX),
             Row("SelfRepairConfig", "self_repair_config", VECTOR),
-            Row("SelfRepairProb", "self_repair_total", VECTOR),
+            Row("SelfRepairProb", "self_repair_total", STAT_VECTOR),
             Row("UseDropout", "use_dropout", BOOL, False, nonzero("use_dropout")),
             Row("Count", "count", DOUBLE),
         ),

@@ -117,4 +117,4 @@ def write_component(out: KaldiOutput, c: Component) -> None:
 
 
 def _host(value: Any) -> Any:
-    return to_host(value) if hasattr(value, "dtype") and getattr(value, "ndim", 0) else value
+    return to_host(value) if hasattr(value, "dtype") and hasattr(value, "shape") and value.ndim else value

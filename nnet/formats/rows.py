@@ -56,6 +56,8 @@ INTS = Kind(
 PAIRS = Kind("pairs", lambda src: tuple((int(a), int(b)) for a, b in src.pair_vector()), _write_pairs)
 VECTOR = Kind("vector", lambda src: src.vector(np.float32), _write_vector(np.float32))
 MATRIX = Kind("matrix", lambda src: src.matrix(np.float32), _write_matrix(np.float32))
+STAT_VECTOR = Kind("vector", lambda src: src.vector(np.float64), _write_vector(np.float32))
+STAT_MATRIX = Kind("matrix", lambda src: src.matrix(np.float64), _write_matrix(np.float32))
 DOUBLE_VECTOR = Kind("vector", lambda src: src.vector(np.float64), _write_vector(np.float64))
 DOUBLE_MATRIX = Kind("matrix", lambda src: src.matrix(np.float64), _write_matrix(np.float64))
 FLAG = Kind("flag", lambda src: True, lambda out, v: None)  # the token alone says it
@@ -136,8 +138,8 @@ def differs(name: str, other: Any) -> Callable[[Values], bool]:
 class Layout:
     """How a component type lies in a file.
 
-    `to_file` and `from_file` turn the fields into what the file holds and back (sums to averages); `sizes` are
-    pairs of (field, axis) that must agree. `lax_close`: an opening tag may stand where the closing one should.
+    `to_file` and `from_file` turn the fields into what the file holds and back (sums to averages). `sizes`:
+    pairs of (field, axis) that must agree. `lax_close`: an opening tag may stand in place of the closing one.
     """
 
     rows: tuple[Row, ...]

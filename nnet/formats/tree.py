@@ -79,7 +79,7 @@ class ContextTree:
     def pdf_pairs(self, phone: int, classes: tuple[int, int], phones: Sequence[int]) -> set[tuple[int, int]]:
         """The pdfs of two classes of `phone` in the same context of `phones` (or an utterance's end)."""
         context = {i: frozenset((0, *phones)) for i in range(self.width) if i != self.central}
-        pairs = set()
+        pairs: set[tuple[int, int]] = set()
         for first, known in _reach(self.root, {**context, **self._known(phone, classes[0])}):
             narrowed = {**known, PDF_CLASS: frozenset([classes[1]])}
             pairs.update((first, second) for second, _ in _reach(self.root, narrowed))
