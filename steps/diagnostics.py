@@ -1,0 +1,126 @@
+"""Objectives of the models on held-out and training examples, computed in the background at low priority."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steps.executor import JobFailed
+from steps.method import Method
+from steps.run import Run, python_job
+
+MOST = 8  # models that one process scores: it reads the examples once
+SETS = ("valid", "train")
+_SCORE = re.compile(
+    r"^LOG .* Overall (?P<key>[a-z-]+) for '(?P<output>[^']+)' is (?P<value>\S+) per frame, over "
+)
+
+
+@dataclass
+class Diagnostics:
+    """Scores models one process at a time; models that come meanwhile are scored together by the next one."""
+
+    run: Run
+    method: Method
+    egs: Path
+    _waiting: list[int | str] = field(default_factory=list)
+    _busy: list[int | str] = field(default_factory=list)
+    _releasable: set[int] = field(default_factory=set)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _idle: threading.Event = field(default_factory=threading.Event)
+    _failure: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self._idle.set()
+
+    def add(self, name: int | str) -> None:
+        """Score model `name` when there is time, unless that was done."""
+        if all(is_complete(self.log(which, name)) for which in SETS):
+            return
+        with self._lock:
+            self._waiting.append(name)
+            if not self._busy:
+                self._next()
+
+    def add_missing(self, last: int) -> None:
+        """Score all models up to `last` that exist and were not scored."""
+        for number in range(last + 1):
+            if self.run.exp.model(number).exists():
+                self.add(number)
+
+    def log(self, which: str, name: int | str) -> Path:
+        """Where the score on the `valid` or `train` examples is logged."""
+        return self.run.exp.log(f"compute_prob_{which}.{name}")
+
+    def latest(self) -> tuple[int, float, float] | None:
+        """(model, objective, accuracy) of the newest model that is scored on the held-out examples."""
+        numbers = (int(p.suffixes[0][1:]) for p in self.run.exp.dir.glob("log/compute_prob_valid.[0-9]*.log"))
+        for number in sorted(numbers, reverse=True):
+            scores = read_scores(self.log("valid", number))
+            if "log-likelihood" in scores or "objective" in scores:
+                objective = scores.get("log-likelihood", scores.get("objective", 0.0))
+                return number, objective, scores.get("accuracy", float("nan"))
+        return None
+
+    def release(self, numbers: Iterable[int]) -> None:
+        """Remove the models `numbers` as soon as they are scored."""
+        with self._lock:
+            self._releasable.update(numbers)
+            self._remove_released()
+
+    def wait(self) -> None:
+        """Wait until everything is scored. Raises JobFailed if a scoring job failed."""
+        self._idle.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _next(self) -> None:
+        """Start a process for what waits (the lock is held)."""
+        self._busy, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        self._remove_released()
+        if not self._busy:
+            self._idle.set()
+            return
+        self._idle.clear()
+        options = ["--compute-per-dim-accuracy=true"] if self.run.options.compute_per_dim_accuracy else []
+        sets = [f"{which}={self.method.subset(self.egs, f'{which}_diagnostic')}" for which in SETS]
+        models = [f"{name}={self.run.exp.model(name)}" for name in self._busy]
+        arguments = [*options, str(self.run.exp.dir / "log"), *sets, "--", *models]
+        log = self.run.exp.log(f"diagnose.{self._busy[0]}")
+        job = python_job(f"diagnose.{self._busy[0]}", "steps.diagnose", arguments, log, background=True)
+        self.run.executor.submit(job).add_done_callback(self._done)
+
+    def _done(self, future: Future[float]) -> None:
+        with self._lock:
+            failure = CancelledError() if future.cancelled() else future.exception()
+            self._failure = failure or self._failure
+            if isinstance(failure, JobFailed):
+                self.run.say(f"warning: {failure}")
+            elif failure is not None:  # the run is ending
+                self._idle.set()
+                return
+            self._next()
+
+    def _remove_released(self) -> None:
+        for number in self._releasable - {*self._waiting, *self._busy}:  # type: ignore[arg-type]
+            self.run.exp.model(number).unlink(missing_ok=True)
+        self._releasable &= {n for n in (*self._waiting, *self._busy) if isinstance(n, int)}
+
+
+def read_scores(log: Path, output: str = "output") -> dict[str, float]:
+    """What a compute_prob log says of `output`: log-likelihood or objective, and accuracy, per frame."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    found = (_SCORE.search(line) for line in lines)
+    return {m["key"]: float(m["value"]) for m in found if m is not None and m["output"] == output}
+
+
+def is_complete(log: Path) -> bool:
+    """Whether a compute_prob log holds a result."""
+    return bool(read_scores(log))

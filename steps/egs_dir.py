@@ -1,0 +1,85 @@
+"""A directory of training examples: its files, and the numbers in info/ that say what the examples are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnet.files import atomic_write
+
+SUBSETS = ("combine.egs", "train_diagnostic.egs", "valid_diagnostic.egs")
+COPIED = ("cmvn_opts", "splice_opts", "info/final.ie.id", "final.mat", "global_cmvn.stats", "online_cmvn")
+
+
+@dataclass(frozen=True)
+class EgsInfo:
+    """What info/ says; contexts are in frames, -1 where utterance ends are not special."""
+
+    num_archives: int
+    frames_per_eg: str
+    feat_dim: int
+    ivector_dim: int
+    left_context: int
+    right_context: int
+    left_context_initial: int = -1
+    right_context_final: int = -1
+    num_frames: int = 0
+    egs_per_archive: int = 0
+
+    def write(self, directory: Path) -> None:
+        """Write every number to its file, num_archives last."""
+        (directory / "info").mkdir(parents=True, exist_ok=True)
+        for name in reversed(list(self.__dataclass_fields__)):
+            with atomic_write(directory / "info" / name, text=True) as stream:
+                stream.write(f"{getattr(self, name)}\n")
+
+
+def read_info(directory: Path) -> EgsInfo:
+    """The numbers in info/; those that older scripts did not write have defaults. Raises ValueError."""
+    values: dict[str, int | str] = {}
+    for name in EgsInfo.__dataclass_fields__:
+        path = directory / "info" / name
+        if path.is_file():
+            text = path.read_text(encoding="utf-8").strip()
+            try:
+                values[name] = text if name == "frames_per_eg" else int(text)
+            except ValueError:
+                raise ValueError(f"{path} should hold an integer, it holds {text!r}") from None
+        elif name in ("num_archives", "frames_per_eg", "feat_dim", "left_context", "right_context"):
+            raise ValueError(f"{directory} is no directory of examples: there is no {path}")
+        elif name == "ivector_dim":
+            values[name] = 0
+    return EgsInfo(**values)  # type: ignore[arg-type]
+
+
+def archives(directory: Path, count: int) -> tuple[Path, ...]:
+    """The archives of training examples."""
+    return tuple(directory / f"egs.{n}.ark" for n in range(1, count + 1))
+
+
+def verify(directory: Path, info: EgsInfo, wanted: EgsInfo) -> None:
+    """Raise ValueError unless the examples in `directory` serve a training that would make `wanted`."""
+    for path in (*archives(directory, info.num_archives), *(directory / name for name in SUBSETS)):
+        if not path.exists():
+            raise ValueError(f"--egs.dir: there is no {path}")
+    for name in ("feat_dim", "ivector_dim", "left_context_initial", "right_context_final", "frames_per_eg"):
+        mine, theirs = getattr(wanted, name), getattr(info, name)
+        if mine != theirs and not (name == "feat_dim" and mine == 0):
+            raise ValueError(f"the examples in {directory} have {name}={theirs}, this training needs {mine}")
+    for name in ("left_context", "right_context"):
+        mine, theirs = getattr(wanted, name), getattr(info, name)
+        if theirs < mine:
+            raise ValueError(
+                f"the examples in {directory} have {name}={theirs}, the network needs {mine} at least"
+            )
+
+
+def remove(directory: Path) -> bool:
+    """Remove the archives of training examples unless the file .nodelete says no; whether they are gone."""
+    if (directory / ".nodelete").exists():
+        return False
+    for path in directory.glob("egs.*.ark"):
+        target = path.resolve()
+        path.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+    return True

@@ -1,0 +1,207 @@
+"""How jobs are started: one small interface, submit(job) -> Future, for local processes and for wrappers like queue.pl."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from steps.nursery_client import NurseryClient
+
+TAIL = 12  # lines of a failed job's log in the error message
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command with a log of its own. `background` jobs have low priority and a place apart from the others."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    gpu: bool = False
+    background: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class JobFailed(RuntimeError):  # noqa: N818 - what happened
+    """A job ended badly more often than it may be tried again."""
+
+    def __init__(self, job: Job, status: int, attempts: int):
+        tries = f" ({attempts} attempts)" if attempts > 1 else ""
+        lines = "\n".join("  " + line for line in log_tail(job.log))
+        super().__init__(f"job {job.name} failed: {describe(status)}{tries}; log {job.log} ends:\n{lines}")
+        self.job, self.status = job, status
+
+
+class JobCancelled(RuntimeError):  # noqa: N818 - what happened
+    """The run ended before the job did."""
+
+
+class Executor(Protocol):
+    """Starts jobs. A job that fails is tried again before its future raises JobFailed; the result is seconds taken."""
+
+    def submit(self, job: Job) -> Future[float]:
+        """Start `job` when there is room for it."""
+
+    def close(self) -> None:
+        """Kill what still runs; submit nothing more."""
+
+
+class LocalExecutor:
+    """Runs jobs as processes of this machine, `max_jobs` at a time, each with `threads` BLAS threads.
+
+    With `gpus` (device numbers) every job that wants one gets a device to itself by CUDA_VISIBLE_DEVICES.
+    `modules` are imported once, before the first job. `background_jobs` more may run at low priority.
+    """
+
+    def __init__(
+        self,
+        max_jobs: int = 1,
+        threads: int = 1,
+        gpus: Sequence[str] = (),
+        retries: int = 2,
+        modules: Sequence[str] = (),
+        background_jobs: int = 1,
+    ):
+        self.retries = retries
+        self._nursery = NurseryClient({v: str(threads) for v in THREAD_VARIABLES}, modules)
+        self._front = ThreadPoolExecutor(max_jobs, thread_name_prefix="job")
+        self._back = ThreadPoolExecutor(background_jobs, thread_name_prefix="background")
+        self._gpus: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for gpu in gpus:
+            self._gpus.put(gpu)
+        self._has_gpus = bool(gpus)
+        self._closing = False
+
+    def warm_up(self) -> None:
+        """Let the imports of the first job begin now."""
+        self._nursery.start()
+
+    def submit(self, job: Job) -> Future[float]:
+        """Start `job` when a place (and a GPU, if it wants one) is free."""
+        return (self._back if job.background else self._front).submit(self._run, job)
+
+    def close(self) -> None:
+        """Kill running jobs with all their processes; waiting jobs never start."""
+        self._closing = True
+        self._front.shutdown(wait=False, cancel_futures=True)
+        self._back.shutdown(wait=False, cancel_futures=True)
+        self._nursery.close()
+        self._front.shutdown(wait=True)
+        self._back.shutdown(wait=True)
+
+    def _run(self, job: Job) -> float:
+        gpu = self._gpus.get() if job.gpu and self._has_gpus else None
+        try:
+            return self._attempts(job, {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {})
+        finally:
+            if gpu is not None:
+                self._gpus.put(gpu)
+
+    def _attempts(self, job: Job, env: Mapping[str, str]) -> float:
+        for attempt in range(1, self.retries + 2):
+            start = time.time()
+            status = 1 if self._closing else self._start(job, env)
+            if self._closing:
+                raise JobCancelled(f"job {job.name} was cancelled")
+            if status == 0:
+                return time.time() - start
+            if attempt <= self.retries and job.log.exists():
+                job.log.replace(f"{job.log}.failed{attempt}")
+        raise JobFailed(job, status, attempt)
+
+    def _start(self, job: Job, env: Mapping[str, str]) -> int:
+        """One attempt, with the log lines that Kaldi's run.pl writes around a job's own."""
+        start = time.time()
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        job.log.write_text(
+            f"# {shlex.join(job.argv)}\n# Started at {time.ctime(start)}\n#\n", encoding="utf-8"
+        )
+        nice = 10 if job.background else 0
+        status = self._nursery.run(job.argv, job.log, nice, {**job.env, **env})
+        seconds = int(time.time() - start)
+        with job.log.open("a", encoding="utf-8") as log:
+            log.write(f"# Accounting: time={seconds} threads=1\n")
+            log.write(f"# Ended (code {status}) at {time.ctime()}, elapsed time {seconds} seconds\n")
+        return status
+
+
+class CommandExecutor(LocalExecutor):
+    """Hands every job to a wrapper called as Kaldi's are: `WRAPPER [OPTIONS] LOG COMMAND...` (run.pl, queue.pl, slurm.pl).
+
+    All jobs are handed over at once; the wrapper decides when and where they run and writes their logs.
+    """
+
+    def __init__(
+        self, cmd: str, max_jobs: int = 64, threads: int = 1, retries: int = 2, gpu_options: str = "--gpu 1"
+    ):
+        self.wrapper = shlex.split(cmd)
+        if not self.wrapper or shutil.which(self.wrapper[0]) is None:
+            raise ValueError(
+                f"--cmd={cmd!r}: {self.wrapper[0] if self.wrapper else 'it'} is not on PATH; "
+                "--cmd=local starts jobs on this machine without a wrapper"
+            )
+        super().__init__(max_jobs, threads, retries=retries, background_jobs=4)
+        self.gpu_options = shlex.split(gpu_options)
+        self.variables = [f"{v}={threads}" for v in THREAD_VARIABLES]
+
+    def _start(self, job: Job, env: Mapping[str, str]) -> int:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        own_log = job.log.with_name(job.log.name + ".cmd")
+        own_log.unlink(missing_ok=True)
+        options = self.gpu_options if job.gpu else []
+        variables = [*self.variables, *(f"{k}={v}" for k, v in {**job.env, **env}.items())]
+        argv = [*self.wrapper, *options, str(job.log), "env", *variables, *job.argv]
+        status = self._nursery.run(argv, own_log, 0, {})
+        if status == 0:
+            own_log.unlink(missing_ok=True)
+        elif not job.log.exists() and own_log.exists():
+            own_log.replace(job.log)
+        return status
+
+
+def run_all(executor: Executor, jobs: Iterable[Job]) -> list[float]:
+    """Run all jobs and return their seconds; the first failure cancels those that wait, and is raised."""
+    futures = [executor.submit(job) for job in jobs]
+    done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in done:
+        if future.exception() is not None:
+            for other in waiting:
+                other.cancel()
+            future.result()
+    return [future.result() for future in futures]
+
+
+def log_tail(log: Path, lines: int = TAIL) -> list[str]:
+    """The last lines of a log that are not the wrapper's."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ["(there is no log)"]
+    return [line for line in text if line.strip() and not line.startswith("#")][-lines:] or [
+        "(nothing was logged)"
+    ]
+
+
+def describe(status: int) -> str:
+    """`exit status 3`, or `killed by SIGKILL` for the negative status of a signal."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,112 @@
+"""The driver's side of the nursery: runs commands through it, and starts another one if it dies."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOST = 255  # the status of jobs whose nursery died
+
+
+class NurseryClient:
+    """Runs commands in a nursery process, which is started with the first command.
+
+    `env` is added to the environment of the nursery and so of all jobs; `modules` are imported there once.
+    """
+
+    def __init__(self, env: Mapping[str, str], modules: Sequence[str] = ()):
+        self.env, self.modules = dict(env), list(modules)
+        self._lock = threading.Lock()
+        self._ids = itertools.count()
+        self._waiting: dict[int, Reply] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the nursery now, so that its imports are done when the first job comes."""
+        with self._lock:
+            if not self._closed:
+                self._running()
+
+    def run(self, argv: Sequence[str], log: Path, nice: int, env: Mapping[str, str]) -> int:
+        """Run a command, its output appended to `log`, and return its exit status (negative: the signal)."""
+        with self._lock:
+            if self._closed:
+                return LOST
+            number = next(self._ids)
+            process = self._running()
+            reply = self._waiting[number] = Reply(process)
+            request = {"id": number, "argv": list(argv), "log": str(log), "nice": nice, "env": dict(env)}
+            try:
+                self._send(process, request)
+            except BrokenPipeError:
+                self._waiting.pop(number, None)
+                return LOST
+        reply.ended.wait()
+        return reply.status
+
+    def close(self) -> None:
+        """End the nursery and with it all jobs; returns when they are gone."""
+        with self._lock:
+            self._closed = True
+            process = self._process
+        if process is None:
+            return
+        assert process.stdin is not None
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        process.wait()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "steps.nursery", *self.modules],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **self.env},
+                start_new_session=True,
+            )
+            threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        return self._process
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout as answers:
+            for line in answers:
+                message = json.loads(line)
+                self._settle(message["id"], message["status"])
+        process.wait()
+        with self._lock:
+            lost = [number for number, reply in self._waiting.items() if reply.process is process]
+        for number in lost:
+            self._settle(number, LOST)
+
+    def _settle(self, number: int, status: int) -> None:
+        with self._lock:
+            reply = self._waiting.pop(number, None)
+        if reply is not None:
+            reply.status = status
+            reply.ended.set()
+
+    def _send(self, process: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+
+
+class Reply:
+    """What becomes of one command."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.ended = threading.Event()
+        self.status = LOST

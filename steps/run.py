@@ -1,0 +1,86 @@
+"""One run of a training script: its directory, options and jobs, and the rule for what need not be done again."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steps.executor import Executor, Job, run_all
+from steps.experiment import Changed, Experiment, Stage
+from steps.options import as_dict
+from steps.train_options import CommonOptions
+
+# Options that do not change what is computed: they may differ when a run is continued.
+FREE = frozenset(
+    "cmd egs.cmd egs.stage stage exit-stage use-gpu cleanup cleanup.remove-egs cleanup.preserve-model-interval "
+    "reporting.email reporting.interval local.max-jobs local.threads-per-job retries restart lang dir "
+    "trainer.optimization.combine-sum-to-one-penalty trainer.compute-per-dim-accuracy".split()
+)
+
+
+@dataclass
+class Run:
+    """What the stages of a training share. `egs_executor` makes examples, `executor` does everything else."""
+
+    options: CommonOptions
+    exp: Experiment
+    executor: Executor
+    egs_executor: Executor
+    say: Callable[[str], None]
+
+    def do(self, stage: Stage, work: Callable[[], None]) -> bool:
+        """Do a stage unless it lies before --stage or is done; returns whether it was done now.
+
+        Raises ValueError if --stage skips what does not exist, Changed if it was done with other options.
+        """
+        if stage.number < self.options.stage:
+            missing = [p for p in stage.outputs if not p.exists()]
+            if missing:
+                raise ValueError(
+                    f"--stage={self.options.stage} skips stage {stage.number} ({stage.name}), "
+                    f"but {missing[0]} does not exist; give --stage={stage.number} or lower"
+                )
+            return False
+        if stage.is_done(self.exp.dir):
+            return False
+        try:
+            stage.check(self.exp.dir)
+        except Changed:
+            stage.discard(self.exp.dir)  # it was never finished
+        stage.begin(self.exp.dir)
+        work()
+        return True
+
+    def jobs(self, jobs: list[Job]) -> list[float]:
+        """Run jobs and wait for all of them; seconds taken by each."""
+        return run_all(self.executor, jobs)
+
+    def about(self, *names: str) -> dict[str, Any]:
+        """The values of the named options, or of all that change results, for a stage's record."""
+        values = as_dict(self.options)
+        return {name: values[name] for name in (names or [n for n in values if n not in FREE])}
+
+
+def python_job(name: str, module: str, arguments: list[str], log: Path, **kind: bool) -> Job:
+    """A job that calls MODULE.main(arguments)."""
+    return Job(name, (sys.executable, "-m", module, *arguments), log, **kind)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the run as Ctrl-C does, so that jobs are killed and files tidied."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
