@@ -21,12 +21,12 @@ def context(nnet: Nnet) -> tuple[int, int]:
     Windows of input are tried at every shift up to the network's modulus: the context is what the first
     stretch of computable outputs leaves at the window's edges, the largest over all shifts. Inputs that are
     optional do not count.
-    Raises ValueError if the network is not simple, or no output can be computed from 400 frames.
+    Raises ValueError if the network is not simple, or no output can be computed from 640 frames.
     """
     if not is_simple(nnet):
         raise ValueError(
-            "contexts are known of networks with an output-node output and input-nodes input (and ivector); "
-            f"this one has inputs {', '.join(nnet.input_names())} and outputs {', '.join(nnet.output_names())}"
+            "contexts are known of networks with an output-node output and input-nodes input (and ivector); this "
+            f"one has inputs {', '.join(nnet.input_names())} and outputs {', '.join(nnet.output_names())}"
         )
     check_cycles(nnet, ["output"])
     window = FIRST_WINDOW

@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnet.formats.model import read_nnet
 from nnet.formats.kinds import MATRIX
+from nnet.formats.model import read_nnet
 from nnet.formats.tables import read_table
 from nnet.graph.context import context
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import forward
 
-CASES = """attention cnn_plain cnn_tdnn descriptors fast_gru fast_lstmp ff_idct_lda_ivector ff_relu_batchnorm_l2
-ff_relu_renorm ff_sigmoid_tanh front_end gru lstm resnet stats_tdnn tdnn_bottleneck_output tdnnf
-two_outputs_objectives xvector""".split()
+CASES = [
+    *("attention", "cnn_plain", "cnn_tdnn", "descriptors", "fast_gru", "fast_lstmp", "ff_idct_lda_ivector"),
+    *("ff_relu_batchnorm_l2", "ff_relu_renorm", "ff_sigmoid_tanh", "front_end", "gru", "lstm", "resnet"),
+    *("stats_tdnn", "tdnn_bottleneck_output", "tdnnf", "two_outputs_objectives", "xvector"),
+]
 WITHOUT_IVECTORS = [name for name in CASES if name not in ("ff_idct_lda_ivector", "front_end", "xvector")]
 CHUNK = 20
 TOLERANCE = 2e-5  # times the largest output
@@ -65,7 +67,7 @@ def option(case: Path, name: str, default: int) -> int:
 
 
 def windows(nnet: Nnet, case: Path, frames: int):
-    """(first output frame, number of outputs, left and right context) of each chunk that nnet3-compute makes."""
+    """(first output frame, number of outputs, left and right context) of nnet3-compute's chunks."""
     contexts = context(nnet)
     chunk = -(-CHUNK // nnet.modulus()) * nnet.modulus()
     left, right = (option(case, f"extra-{side}-context", 0) for side in ("left", "right"))
