@@ -177,8 +177,7 @@ class GeneralDropout(Masked):
 
     def info(self) -> list[str]:
         parts = [f"block-dim={self.block_dim}", f"dropout-proportion={self.dropout_proportion:g}"]
-        if self.continuous:
-            parts.append("continuous=true")
+        parts += ["continuous=true"] * self.continuous
         if self.specaugment_max_proportion:
             parts.append(f"specaugment-max-proportion={self.specaugment_max_proportion:g}")
             parts.append(f"specaugment-max-regions={self.specaugment_max_regions}")
