@@ -167,7 +167,8 @@ def orthonormal_step(M: Array, constraint: float) -> None:
 
     A positive constraint is s; with a negative one s floats: s² = tr(PP)/tr(P) for P = M M', which makes the
     change orthogonal to M; nu is halved, then halved again, far from the goal (Povey et al., "Semi-orthogonal
-    low-rank matrix factorization for deep neural networks", Interspeech 2018, sections 2.2 and 2.3).
+    low-rank matrix factorization for deep neural networks", Interspeech 2018, sections 2.2 and 2.3). With a
+    fixed s, as in Kaldi, M diverges if it starts with singular values beyond sqrt(3) s.
     """
     xp = array_module(M)
     P = M @ M.T  # (rows, rows)
