@@ -52,8 +52,8 @@ class Inference:
     def __init__(self, nnet: Nnet, options: ChunkOptions = ChunkOptions(), output: str = "output"):
         self.nnet, self.options, self.output = nnet, options, output
         self.plans = PlanCache(nnet)
-        self.left, self.right, modulus = context(nnet)
-        every = lcm(options.frame_subsampling_factor, modulus)
+        self.left, self.right = context(nnet)
+        every = lcm(options.frame_subsampling_factor, nnet.modulus())
         self.frames_per_chunk = -(-options.frames_per_chunk // every) * every
 
     def compute(self, feats: np.ndarray, ivectors: np.ndarray | None = None, period: int = 0) -> np.ndarray:
@@ -108,7 +108,7 @@ class Inference:
                 f"the network expects 'input' of dim {wanted}, the features have {feats.shape[1]}"
             )
         has = 0 if ivectors is None else ivectors.shape[-1]
-        wants = max(0, self.nnet.input_dim("ivector"))
+        wants = self.nnet.input_dim("ivector") if "ivector" in self.nnet.input_names() else 0
         if has != wants:
             raise ValueError(f"the network expects 'ivector' of dim {wants}, {has} were given")
 

@@ -99,7 +99,8 @@ def compute(nnet: Nnet, plans: PlanCache, batch: Minibatch, seed: int = 0, keep:
         inputs={name: frames for name, (frames, _) in batch.inputs.items()},
         outputs={name: target.frames for name, target in batch.outputs.items()},
     )
-    return forward(nnet, plans(request), {name: x for name, (_, x) in batch.inputs.items()}, seed, keep=keep)
+    with np.errstate(over="ignore", invalid="ignore"):  # a score that is not finite is reported as such
+        return forward(nnet, plans(request), {name: x for name, (_, x) in batch.inputs.items()}, seed, keep=keep)
 
 
 def score(nnet: Nnet, batches: Iterable[Minibatch], compute_accuracy: bool = True) -> dict[str, Score]:

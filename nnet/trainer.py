@@ -104,10 +104,11 @@ class Trainer:
         o = self.options
         interval = o.backstitch_training_interval
         backstitch = o.backstitch_training_scale > 0 and self.num_minibatches % interval == o.seed % interval
-        if backstitch:
-            good = self._backstitch(batch)
-        else:
-            good = self._pass(batch, Pass(step_scale=1.0 - o.momentum))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is found below
+            if backstitch:
+                good = self._backstitch(batch)
+            else:
+                good = self._pass(batch, Pass(step_scale=1.0 - o.momentum))
         self._count(good)
         self.num_minibatches += 1
 

@@ -10,7 +10,9 @@ from nnet.component import Component, Io, Updatable, params
 STEP = 1e-7
 
 
-def gradient_check(c: Component, x: np.ndarray, io: Io, rng: np.random.Generator, tolerance: float = 1e-5) -> None:
+def gradient_check(
+    c: Component, x: np.ndarray, io: Io, rng: np.random.Generator, tolerance: float = 1e-5
+) -> None:
     """Derivatives of f = <w, y> by `backward` and `update` against central differences, in float64.
 
     One random direction for x and one for each parameter array. Raises AssertionError with both figures.
@@ -50,4 +52,6 @@ def _check_parameters(c, x, y, memo, w, io, rng, objective, tolerance):
 def agree(name: str, analytic: float, numeric: float, tolerance: float) -> None:
     """Assert that two directional derivatives are equal to `tolerance`, relative to the larger."""
     scale = max(abs(analytic), abs(numeric), 1e-3)
-    assert abs(analytic - numeric) <= tolerance * scale, f"{name}: backward says {analytic:.8g}, differences {numeric:.8g}"
+    assert abs(analytic - numeric) <= tolerance * scale, (
+        f"{name}: backward says {analytic:.8g}, differences {numeric:.8g}"
+    )
