@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
+
 from nnet.component import Component, Updatable
 from nnet.components.linear import Affine, FixedAffine
 from nnet.config_line import ConfigLine
@@ -71,6 +73,11 @@ def matching(nnet: Nnet, pattern: str) -> Iterator[tuple[str, Component]]:
 # -- directives on components
 
 
+def _float32(x: float) -> float:
+    """`x` rounded as Kaldi stores it, so that products with it come out in the same bits."""
+    return float(np.float32(x))
+
+
 def _convert_to_fixed_affine(nnet: Nnet, line: ConfigLine, report: Report) -> Nnet:
     pattern = line.str("name", "*")
     line.finish()
@@ -86,7 +93,7 @@ def _updatable(nnet: Nnet, line: ConfigLine) -> list[Updatable]:
 
 
 def _set_learning_rate(nnet: Nnet, line: ConfigLine, report: Report) -> Nnet:
-    rate = line.float("learning-rate")
+    rate = _float32(line.float("learning-rate"))
     components = _updatable(nnet, line)
     for c in components:
         c.set_learning_rate(rate)
@@ -96,7 +103,7 @@ def _set_learning_rate(nnet: Nnet, line: ConfigLine, report: Report) -> Nnet:
 
 def _set_learning_rate_factor(nnet: Nnet, line: ConfigLine, report: Report) -> Nnet:
     """Only the factor: the learning rate in force changes when it is next set."""
-    factor = line.float("learning-rate-factor")
+    factor = _float32(line.float("learning-rate-factor"))
     components = _updatable(nnet, line)
     for c in components:
         c.learning_rate_factor = factor
@@ -106,7 +113,7 @@ def _set_learning_rate_factor(nnet: Nnet, line: ConfigLine, report: Report) -> N
 
 def _set_l2_regularize(nnet: Nnet, line: ConfigLine, report: Report) -> Nnet:
     """Not in Kaldi, whose models keep the l2-regularize of their config."""
-    l2 = line.float("l2-regularize")
+    l2 = _float32(line.float("l2-regularize"))
     if not l2 >= 0:
         raise ValueError(f"{line.where}: l2-regularize={l2} must not be negative")
     components = _updatable(nnet, line)
@@ -117,7 +124,7 @@ def _set_l2_regularize(nnet: Nnet, line: ConfigLine, report: Report) -> Nnet:
 
 
 def _set_dropout_proportion(nnet: Nnet, line: ConfigLine, report: Report) -> Nnet:
-    pattern, proportion = line.str("name", "*"), line.float("proportion")
+    pattern, proportion = line.str("name", "*"), _float32(line.float("proportion"))
     line.finish()
     if not 0 <= proportion <= 1:
         raise ValueError(f"{line.where}: proportion={proportion} must lie between 0 and 1")

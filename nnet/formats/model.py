@@ -12,6 +12,7 @@ from nnet.config_line import ConfigLine
 from nnet.formats.basic import FormatError, KaldiInput, KaldiOutput, open_input, open_output
 from nnet.formats.components import read_component, write_component
 from nnet.formats.transitions import TransitionModel, read_transitions, write_transitions
+from nnet.graph.context import context
 from nnet.graph.network import Nnet
 
 MAX_COMPONENTS = 100000
@@ -32,7 +33,7 @@ class AmNnet:
 
     def with_nnet(self, nnet: Nnet) -> AmNnet:
         """The same model around another network: contexts are computed, priors dropped if they do not fit."""
-        left, right = contexts(nnet)
+        left, right = context(nnet)
         kept = self.priors if self.priors.size == nnet.output_dim("output") else np.zeros(0, np.float32)
         return AmNnet(self.transitions, nnet, left, right, kept)
 
@@ -47,14 +48,7 @@ class AmNnet:
 
 def am_nnet(transitions: TransitionModel, nnet: Nnet) -> AmNnet:
     """An acoustic model without priors; contexts are computed."""
-    return AmNnet(transitions, nnet, *contexts(nnet))
-
-
-def contexts(nnet: Nnet) -> tuple[int, int]:
-    """The frames of input left and right of an output frame that `nnet` needs."""
-    from nnet.graph.context import left_context, right_context  # noqa: PLC0415 - not for reading
-
-    return left_context(nnet), right_context(nnet)
+    return AmNnet(transitions, nnet, *context(nnet))
 
 
 def read_nnet(name: str) -> Nnet:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.formats.transitions import TransitionModel
+from nnet.formats.transitions import TransitionModel, log_float32
 
 FLOORING_ROUNDS = 3  # floor and renormalise this often
 
@@ -57,8 +57,9 @@ def update(
         if group_counts.sum() < min_count:
             num_skipped += 1
             continue
-        old, new = model.log_probs[ids[0]], np.log(_floored(group_counts, floor))
-        num_floored += int((new == np.log(np.float32(floor))).sum())
+        probs = _floored(group_counts, floor)
+        old, new = model.log_probs[ids[0]], log_float32(probs)
+        num_floored += int((probs == np.float32(floor)).sum())
         improvement += float((group_counts * (new.astype(np.float64) - old)).sum())
         log_probs[ids] = new
     return model.with_log_probs(log_probs), UpdateReport(improvement, total, num_floored, num_skipped)

@@ -108,7 +108,7 @@ class TransitionModel:
         probs = [1.0]
         for phone, hmm_state, _, _ in self.tuples.tolist():
             probs += [p for _, p in self.topology.states(phone)[hmm_state].transitions]
-        return np.log(np.asarray(probs, dtype=np.float32))
+        return log_float32(np.asarray(probs, dtype=np.float32))
 
     @cached_property
     def non_self_loop_log_probs(self) -> np.ndarray:
@@ -123,6 +123,11 @@ class TransitionModel:
     def with_log_probs(self, log_probs: np.ndarray) -> TransitionModel:
         """The same transitions with other probabilities."""
         return TransitionModel(self.topology, self.tuples, log_probs)
+
+
+def log_float32(x: np.ndarray) -> np.ndarray:
+    """The logarithm of float32 numbers rounded once, as C's logf gives it (numpy's own float32 logarithm differs)."""
+    return np.log(x.astype(np.float64)).astype(np.float32)
 
 
 def transition_model(tree: ContextTree, topology: Topology) -> TransitionModel:
