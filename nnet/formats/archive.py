@@ -36,6 +36,8 @@ def _key(source: KaldiInput) -> str | None:
     if not data:
         return None
     after = source.peek_byte()
+    if b"\0" in data:
+        source.error(f"the key {data[:40]!r} contains a zero byte", start)
     if after not in (32, 9, 10):
         found = "the end of the file" if after < 0 else f"the byte {after}"
         source.error(f"expected a space after the key {data[:40]!r}, found {found}", start)

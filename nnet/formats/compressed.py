@@ -118,7 +118,7 @@ def compress(values: np.ndarray, method: int = Method.AUTOMATIC) -> CompressedMa
         chosen = Method(method)
     except ValueError:
         raise ValueError(f"compression method {method} is not one of 1 to 7") from None
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         x = np.ascontiguousarray(values, np.float32)
     if chosen is Method.AUTOMATIC:
         chosen = Method.SPEECH_FEATURE if len(x) > 8 else Method.TWO_BYTE_AUTO

@@ -182,7 +182,8 @@ def _text_float(source: KaldiInput, word: str) -> float:
     try:
         if "_" in word or not word.isascii():
             raise ValueError
-        return float(np.float32(float(word)))
+        with np.errstate(over="ignore"):
+            return float(np.float32(float(word)))
     except ValueError:
         source.error(f"expected a number, found {word[:40]!r}")
 

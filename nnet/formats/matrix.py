@@ -159,7 +159,7 @@ def read_vector(source: KaldiInput, dtype: Any = None) -> np.ndarray:
 def _as(x: np.ndarray, dtype: Any) -> np.ndarray:
     if dtype is None:
         return x
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return x.astype(dtype, copy=False)
 
 
@@ -224,7 +224,7 @@ def _numbers(source: KaldiInput, words: list[bytes], dtype: Any) -> np.ndarray:
     try:
         if b"_" in b"".join(words):
             raise ValueError("an underscore")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return np.array([float(w) for w in words], np.float64).astype(dtype)
     except ValueError as error:
         source.error(f"expected numbers: {error}")

@@ -35,7 +35,7 @@ class KaldiInput(Source):
 
     def float(self) -> builtins.float:
         """A number of single precision (a stored double is rounded to it)."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return builtins.float(np.float32(self.double()))
 
     def double(self) -> builtins.float:

@@ -149,6 +149,8 @@ class Source:
 
         With `ended` the line must have an end; else the end of the file will do.
         """
+        if self.at_end():
+            self.error("expected a line, found the end of the file")
         data = self.until(_LINE_END, "a line")
         if ended and self.at_end():
             self.error("expected the end of the line, found the end of the file")

@@ -195,7 +195,7 @@ def _check_columns(source: KaldiInput, columns: np.ndarray, dim: int) -> None:
 def _joined(rows: int, cols: int, counts: list, indices: list, values: list) -> SparseMatrix:
     indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
     all_indices = np.concatenate([np.zeros(0, np.int32), *indices]).astype(np.int32)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         all_values = np.concatenate([np.zeros(0, np.float32), *values]).astype(np.float32)
     return SparseMatrix(rows, cols, indptr, all_indices, all_values)
 
