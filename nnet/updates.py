@@ -38,7 +38,7 @@ def components_of(model: Model) -> Mapping[str, Component]:
 
 
 def apply_l2_regularization(nnet: Model, delta_nnet: Model, scale: float, lrate: float | None = None) -> None:
-    """delta.c -= 2 * scale * lrate_c * l2_regularize_c * nnet.c, all parameters of every updatable component c.
+    """delta.c -= 2 * scale * lrate_c * l2_regularize_c * nnet.c, for all parameters of updatable components c.
 
     `scale` is the number of sequences in the minibatch times l2-regularize-factor. lrate_c is the rate in
     force of delta's component, or `lrate` times its learning-rate factor. Where the product is zero nothing
@@ -172,16 +172,18 @@ def orthonormal_step(M: Array, constraint: float) -> None:
     """
     xp = array_module(M)
     P = M @ M.T  # (rows, rows)
-    if constraint > 0:
-        s2: Any = constraint**2
-        speed: Any = UPDATE_SPEED
-    else:
-        trace, square = P.trace(dtype=np.float64), (P * P).sum(dtype=np.float64)
-        empty = trace < 1e-15
-        safe = xp.where(empty, 1.0, trace)
-        s2 = xp.where(empty, 1.0, square / safe)
-        ratio = square * len(P) / safe**2  # 1 at the goal, where all eigenvalues of P are equal
-        speed = UPDATE_SPEED * xp.where(ratio > 1.02, 0.5, 1.0) * xp.where(ratio > 1.1, 0.5, 1.0)
-        speed = xp.where(empty, 0.0, speed)
-    P.reshape(-1)[:: len(P) + 1] -= xp.asarray(s2, dtype=M.dtype)
-    M -= xp.asarray(4 * speed / s2, dtype=M.dtype) * (P @ M)
+    s, speed = (constraint, UPDATE_SPEED) if constraint > 0 else floating_scale(P)
+    s2 = xp.asarray(s, dtype=M.dtype) ** 2  # s rounded first, as in Kaldi: equal to the last bit
+    P.reshape(-1)[:: len(P) + 1] -= s2
+    M -= xp.asarray(4 * speed, dtype=M.dtype) / s2 * (P @ M)
+
+
+def floating_scale(P: Array) -> tuple[Array, Array]:
+    """The scale s that P (rows, rows) suggests, and the speed; speed 0 if P is next to nothing."""
+    xp = array_module(P)
+    trace, square = P.trace(dtype=np.float64), (P * P).sum(dtype=np.float64)
+    empty = trace < 1e-15
+    safe = xp.where(empty, 1.0, trace)
+    ratio = square * len(P) / safe**2  # 1 at the goal, where all eigenvalues of P are equal
+    speed = UPDATE_SPEED * xp.where(ratio > 1.02, 0.5, 1.0) * xp.where(ratio > 1.1, 0.5, 1.0)
+    return xp.where(empty, 1.0, xp.sqrt(square / safe)), xp.where(empty, 0.0, speed)
