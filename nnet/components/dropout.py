@@ -59,7 +59,7 @@ class Masked(Component):
         mask = self.mask(io)
         if mask is None:
             return x, None
-        mask = like(mask, x)
+        mask = like(mask if mask.size == x.size else mask.astype(x.dtype), x)  # large ones stay boolean
         return _times(x, mask), mask
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
@@ -96,8 +96,8 @@ class Dropout(Masked):
             return None
         if self.test_mode:
             return np.full((1, 1, 1), 1 - self.dropout_proportion)
-        dim = 1 if self.dropout_per_frame else self.dim
-        return kept(io, (len(io.t_out), io.n, dim), self.dropout_proportion)
+        shape = (len(io.t_out), io.n, 1 if self.dropout_per_frame else self.dim)
+        return kept(io, shape, self.dropout_proportion)
 
     def info(self) -> list[str]:
         per_frame = str(self.dropout_per_frame).lower()
@@ -217,24 +217,24 @@ class SpecAugmentTimeMask(Masked):
     def mask(self, io: Io) -> np.ndarray | None:
         if self.test_mode or self.zeroed_proportion == 0:
             return None
-        columns = [self._stretches(len(io.t_out), io.rng) for _ in range(io.n)]
-        return np.stack(columns, axis=1)[:, :, None]  # (T, N, 1)
+        T = len(io.t_out)
+        return np.stack([self._stretches(T, io.rng) for _ in range(io.n)], axis=1)[..., None]  # (T, N, 1)
 
     def _stretches(self, length: int, rng: np.random.Generator) -> np.ndarray:
-        """True where frames are kept (SpecAugmentTimeMaskComponent::GetMemo)."""
-        frames = np.zeros(length, dtype=bool)
+        """1 where frames are kept, else 0 (SpecAugmentTimeMaskComponent::GetMemo)."""
+        frames = np.zeros(length)
         t = 0
         while t < length:
             if t > 0 or rng.random() < self.zeroed_proportion:
                 stop = t + int(rng.integers(1, self.longest_kept(), endpoint=True))
-                frames[t:stop] = True
+                frames[t:stop] = 1
                 t = stop
             t += int(rng.integers(1, self.time_mask_max_frames, endpoint=True))
         return frames
 
     def info(self) -> list[str]:
-        longest = f"time-mask-max-frames={self.time_mask_max_frames}"
-        return [f"zeroed-proportion={self.zeroed_proportion:g}", longest]
+        max_frames = self.time_mask_max_frames
+        return [f"zeroed-proportion={self.zeroed_proportion:g}", f"time-mask-max-frames={max_frames}"]
 
 
 @dataclass(kw_only=True, eq=False)

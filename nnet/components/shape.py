@@ -149,8 +149,9 @@ class SumBlock(Blocks):
         return y, None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        dx = array_module(dy).empty((*dy.shape[:2], self.dim_in // self.dim_out, self.dim_out), dy.dtype)
-        dx[...] = (dy * self.scale)[:, :, None, :]
+        xp = array_module(dy)
+        dx = xp.empty((*dy.shape[:2], self.dim_in // self.dim_out, self.dim_out), dy.dtype)
+        xp.multiply(dy[:, :, None, :], self.scale, out=dx)
         return dx.reshape(*dy.shape[:2], self.dim_in)
 
     def info(self) -> list[str]:
