@@ -38,7 +38,7 @@ def components_of(model: Model) -> Mapping[str, Component]:
 
 
 def apply_l2_regularization(nnet: Model, delta_nnet: Model, scale: float, lrate: float | None = None) -> None:
-    """delta.c -= 2 * scale * lrate_c * l2_regularize_c * nnet.c, for all parameters of updatable components c.
+    """delta.c -= 2 * scale * lrate_c * l2_regularize_c * nnet.c, for all parameters of updatable c.
 
     `scale` is the number of sequences in the minibatch times l2-regularize-factor. lrate_c is the rate in
     force of delta's component, or `lrate` times its learning-rate factor. Where the product is zero nothing
