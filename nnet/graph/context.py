@@ -25,8 +25,9 @@ def context(nnet: Nnet) -> tuple[int, int]:
     """
     if not is_simple(nnet):
         raise ValueError(
-            "contexts are known of networks with an output-node output and input-nodes input (and ivector); this "
-            f"one has inputs {', '.join(nnet.input_names())} and outputs {', '.join(nnet.output_names())}"
+            "a context is known of networks with an output-node output and input-nodes input (and ivector); "
+            f"this one has inputs {', '.join(nnet.input_names())} and outputs "
+            f"{', '.join(nnet.output_names())}"
         )
     check_cycles(nnet, ["output"])
     window = FIRST_WINDOW

@@ -23,7 +23,7 @@ from nnet.graph.descriptor import (
     terms,
 )
 from nnet.graph.network import Nnet
-from nnet.graph.node import ComponentNode, DimRangeNode, InputNode
+from nnet.graph.node import ComponentNode, DimRangeNode, InputNode, OutputNode
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ def has_optional_reads(c: Component) -> bool:
     return type(c).uses is not Component.uses
 
 
+Needs = list[tuple[str, int]]  # nodes and frames
+
+
 class Computable:
     """Answers whether a frame of a node can be computed from the given frames of the inputs.
 
@@ -59,24 +62,29 @@ class Computable:
         self.nnet = nnet
         self.given = {name: frozenset(frames) for name, frames in given.items()}
         self.known: dict[str, dict[int, bool]] = {name: {} for name in nnet.nodes}
-        self.shifts = {name: self._plain_shifts(name) for name in nnet.nodes}
+        self.simple = {name: self._is_simple(name) for name in nnet.nodes}
 
     def __call__(self, name: str, t: int) -> bool:
         """Whether frame t of node `name` can be computed."""
-        known = self.known[name]
-        found = known.get(t)
-        if found is None:
-            shifts = self.shifts[name]
-            if shifts is None:
-                found = self._look(name, t)
-            else:  # the usual case, kept flat: deep networks must not exhaust Python's stack
-                found = True
-                for source, shift in shifts:
-                    if not self(source, t + shift):
-                        found = False
-                        break
-            known[t] = found
-        return found
+        found = self.known[name].get(t)
+        return self._settle(name, t) if found is None else found
+
+    def _settle(self, name: str, t: int) -> bool:
+        """Find the answer with a stack of our own: deep networks would exhaust Python's."""
+        stack = [(name, t)]
+        while stack:
+            node, at = stack[-1]
+            if self.simple[node]:
+                answers = ((need, self.known[need[0]].get(need[1])) for need in self._needs(node, at))
+                need, found = next((pair for pair in answers if not pair[1]), (None, True))
+                if found is None and need is not None:
+                    stack.append(need)
+                    continue
+            else:
+                found = self._look(node, at)
+            self.known[node][at] = bool(found)
+            stack.pop()
+        return self.known[name][t]
 
     def holds(self, d: Descriptor, t: int) -> bool:
         """Whether descriptor `d` can be computed at frame t."""
@@ -100,39 +108,46 @@ class Computable:
         node = self.nnet.nodes[name]
         if isinstance(node, InputNode):
             return t in self.given.get(name, ())
-        if isinstance(node, DimRangeNode):
-            return self(node.source, t)
-        if isinstance(node, ComponentNode) and not same_frames(self.nnet.components[node.component]):
+        assert isinstance(node, (ComponentNode, OutputNode))
+        if isinstance(node, ComponentNode):
             return self.frames_used(node, t) is not None
         return self.holds(node.input, t)
 
-    def _plain_shifts(self, name: str) -> list[tuple[str, int]] | None:
-        """(source, offset) of all that a node must have, if it is as simple as that."""
+    def _is_simple(self, name: str) -> bool:
+        """Whether a node simply needs all of a list of frames."""
         node = self.nnet.nodes[name]
-        if isinstance(node, InputNode):
-            return None
+        if isinstance(node, (InputNode, DimRangeNode)):
+            return isinstance(node, DimRangeNode)
+        optional = isinstance(node, ComponentNode) and has_optional_reads(
+            self.nnet.components[node.component]
+        )
+        return not optional and not _has_failover(node.input)
+
+    def _needs(self, name: str, t: int) -> Needs:
+        node = self.nnet.nodes[name]
         if isinstance(node, DimRangeNode):
-            return [(node.source, 0)]
-        if isinstance(node, ComponentNode) and not same_frames(self.nnet.components[node.component]):
-            return None
-        shifts = _shifts(node.input, 0)
-        return None if shifts is None else list(dict.fromkeys(shifts))
+            return [(node.source, t)]
+        assert isinstance(node, (ComponentNode, OutputNode))
+        frames = self.nnet.components[node.component].reads(t) if isinstance(node, ComponentNode) else [t]
+        needs: Needs = []
+        for f in frames:
+            _collect(node.input, f, needs)
+        return needs
 
 
-def _shifts(d: Descriptor, offset: int) -> list[tuple[str, int]] | None:
+def _has_failover(d: Descriptor) -> bool:
+    return isinstance(d, Failover) or any(_has_failover(part) for part in children(d))
+
+
+def _collect(d: Descriptor, t: int, needs: Needs) -> None:
+    """Append what a descriptor without Failover cannot do without at frame t."""
     if isinstance(d, NodeRef):
-        return [(d.name, offset)]
-    if isinstance(d, (IfDefined, Const)):
-        return []
-    if isinstance(d, (Failover, Switch, Round, ReplaceIndex)):
-        return None
-    found = []
-    for part in children(d):
-        inner = _shifts(part, offset + (d.offset if isinstance(d, Offset) else 0))
-        if inner is None:
-            return None
-        found += inner
-    return found
+        needs.append((d.name, t))
+    elif isinstance(d, (Append, Sum)):
+        for part in d.parts:
+            _collect(part, t, needs)
+    elif not isinstance(d, (IfDefined, Const)):
+        _collect(*step(d, t), needs)
 
 
 def step(d: Descriptor, t: int) -> tuple[Descriptor, int]:
