@@ -42,7 +42,8 @@ def output_stats(
             inputs={name: frames for name, (frames, _) in batch.inputs.items()},
             outputs={"output": target.frames},
         )
-        acts = forward(nnet, plans.get(request), {name: x for name, (_, x) in batch.inputs.items()})
+        inputs = {name: x for name, (_, x) in batch.inputs.items()}
+        acts = forward(nnet, plans(request), inputs, keep=False)
         output = acts.output("output")
         if stats is None:
             stats = LdaStats.zeros(target.dim, output.shape[2])

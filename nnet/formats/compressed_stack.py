@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,8 @@ def compress_stack(x: np.ndarray) -> list[CompressedMatrix]:
     E, R, D = x.shape
     columns = np.ascontiguousarray(x.transpose(1, 0, 2), np.float32).reshape(R, E * D)
     low, width = _ranges(columns.reshape(R, E, D))
-    lows, widths = np.repeat(low, D), np.repeat(width, D)
+    lows: Any = np.repeat(low, D)  # one for each column, where one matrix alone has one for all
+    widths: Any = np.repeat(width, D)
     if R <= 8:
         codes = _codes(columns, lows, widths, TWO_BYTES)
         return [

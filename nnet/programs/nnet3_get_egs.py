@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def get_egs(options: Options, features: str, posteriors: str, examples: str) -> int:
     """Write the examples; 1 if there are none."""
+    maker = make_maker(options)
+    ivectors = options.online_ivectors or options.ivectors
+    with (
+        random_access(posteriors, POSTERIOR) as targets,
+        random_access(ivectors, MATRIX) if ivectors else nullcontext() as ivector_table,
+        TableWriter(examples, EXAMPLE) as writer,
+    ):
+        for key, eg in maker.stream(read_table(features, GENERAL_MATRIX), targets, ivector_table):
+            writer.write(key, eg)
+    if maker.counts.problems:
+        warn(PROG, f"{maker.counts.problems} utterances had errors and could not be processed.")
+    for line in maker.splitter.summary():
+        log(PROG, line)
+    return 0 if maker.splitter.frames_in_chunks else 1
+
+
+def make_maker(options: Options) -> ExampleMaker:
+    """What makes the examples. Raises ValueError for options without sense."""
     if options.num_pdfs <= 0:
         raise ValueError("--num-pdfs=N is required: the number of pdfs in the acoustic model")
     chunk_options = ChunkOptions(
@@ -70,7 +89,7 @@ def get_egs(options: Options, features: str, posteriors: str, examples: str) -> 
             f"Rounding up --num-frames={options.num_frames} to multiples of "
             f"--frame-subsampling-factor={options.frame_subsampling_factor}, to: {sizes}",
         )
-    maker = ExampleMaker(
+    return ExampleMaker(
         MakeOptions(
             chunks=chunk_options,
             dim=options.num_pdfs,
@@ -82,19 +101,6 @@ def get_egs(options: Options, features: str, posteriors: str, examples: str) -> 
         np.random.default_rng(options.srand),
         lambda message: warn(PROG, message),
     )
-    ivectors = options.online_ivectors or options.ivectors
-    with (
-        random_access(posteriors, POSTERIOR) as targets,
-        TableWriter(examples, EXAMPLE) as writer,
-    ):
-        ivector_table = random_access(ivectors, MATRIX) if ivectors else None
-        for key, eg in maker.stream(read_table(features, GENERAL_MATRIX), targets, ivector_table):
-            writer.write(key, eg)
-    if maker.counts.problems:
-        warn(PROG, f"{maker.counts.problems} utterances had errors and could not be processed.")
-    for line in maker.splitter.summary():
-        log(PROG, line)
-    return 0 if maker.splitter.frames_in_chunks else 1
 
 
 if __name__ == "__main__":

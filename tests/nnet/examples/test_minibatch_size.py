@@ -9,7 +9,8 @@ from nnet.examples.minibatch_size import parse_minibatch_sizes
 
 @pytest.mark.parametrize("text, available, expected", [
     ("16:32,64", 128, 64), ("16:32,64", 64, 64), ("16:32,64", 63, 32), ("16:32,64", 31, 31),
-    ("16:32,64", 16, 16), ("16:32,64", 15, 0), ("128", 127, 0), ("128", 128, 128), ("1:64", 5, 5), ("64,16:32", 40, 32),
+    ("16:32,64", 16, 16), ("16:32,64", 15, 0), ("128", 127, 0), ("128", 128, 128), ("1:64", 5, 5),
+    ("64,16:32", 40, 32),
 ])  # fmt: skip
 def test_after_the_input_has_ended_the_largest_allowed_size_is_taken(text, available, expected):
     assert parse_minibatch_sizes(text).size(10, available, ended=True) == expected
