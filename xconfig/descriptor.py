@@ -1,4 +1,4 @@
-"""Descriptors as xconfig writes them: nnet3's expressions plus `[-1]`, `name@-3` and bare offsets like `Append(-1,0,1)`."""
+"""Descriptors of xconfig: nnet3's plus `[-1]`, `name@-3` and offsets as in `Append(-1,0,1)`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# What each operator takes: d a descriptor, d* any number more of them, t an offset or value in frames, t? the same,
-# optional, m a positive period, v the name of an index (t or x), f a number, n a dimension.
+# What each operator takes: d a descriptor, d* any number more of them, t an offset or value in frames,
+# t? the same, optional, m a positive period, v the name of an index (t or x), f a number, n a dimension.
 _ARGUMENTS = {
     "Append": ("d", "d*"),
     "Sum": ("d", "d*"),
@@ -35,7 +35,7 @@ _INTEGER = re.compile(r"[-+]?\d+")
 
 @dataclass(frozen=True)
 class Descriptor:
-    """`operator(arguments)`; without operator the one argument is the name of a layer or of its auxiliary output."""
+    """`operator(arguments)`; without operator, the name of a layer or of its auxiliary output."""
 
     operator: str
     arguments: tuple[Descriptor | str | int | float, ...]

@@ -1,4 +1,4 @@
-"""Where a layer puts what it makes: components and nodes, line by line, for init.config, ref.config and final.config."""
+"""Where a layer puts what it makes: lines for init.config, ref.config and final.config."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Signal:
 
 
 class Emitter:
-    """Collects the config lines of one layer. Nodes and components are called `NAME.suffix`, or NAME for suffix "".
+    """Collects the lines of a layer. Nodes and components are called `NAME.suffix`, or NAME for suffix "".
 
-    `lines` holds (config, text) with config one of init, ref, final; `auxiliary` the signals that later layers can
-    read as `NAME.key`; `files` the text of files the layer writes, by path.
+    `lines` holds (config, text), config being init, ref or final; `auxiliary` the signals that later layers
+    can read as `NAME.key`; `files` the text of files the layer writes, by path.
     """
 
     def __init__(self, name: str):
@@ -52,7 +52,7 @@ class Emitter:
         self.lines += [(config, text) for config in configs or self.configs]
 
     def component(self, suffix: str, kind: str, /, *configs: str, **keys: Value) -> None:
-        """A component line. A key with value "" is left out; the key `options` is text that stands for itself."""
+        """A component line. Keys of value "" are left out; key `options` is text that stands for itself."""
         words = [f"component name={self.full(suffix)} type={kind}"]
         for key, value in keys.items():
             if key == "options":
@@ -66,9 +66,8 @@ class Emitter:
     def node(self, suffix: str, source: str, component: str = "") -> None:
         """A component-node line; the component has the node's own suffix if none is named."""
         name = self.full(suffix)
-        self.line(
-            f"component-node name={name} component={self.full(component) if component else name} input={source}"
-        )
+        used = self.full(component) if component else name
+        self.line(f"component-node name={name} component={used} input={source}")
 
     def columns(self, suffix: str, source: str, offset: int, dim: int) -> None:
         """A dim-range-node line: columns offset, ..., offset + dim - 1 of node `source`."""

@@ -1,9 +1,10 @@
-"""Files of a configs directory: the xconfig itself, its two expansions, init.config, ref.config and final.config."""
+"""Text files of a configs directory: the xconfig, its expansions, init.config, ref.config, final.config."""
 
 from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from nnet.files import atomic_write
 from xconfig.layer import Layer, options_of
@@ -14,7 +15,7 @@ _CONTENT = {
     "xconfig.expanded.1": "The same layers with every option written out.",
     "xconfig.expanded.2": "The same layers with every option written out and inputs spelled in full.",
     "init.config": "The input as it is read by the transform that is to be estimated.",
-    "ref.config": "The network with random numbers for matrices read from files; it serves to find the context.",
+    "ref.config": "The network with random numbers for matrices read from files, made to find the context.",
     "final.config": "The network.",
 }
 
@@ -22,14 +23,14 @@ _CONTENT = {
 def write_configs(network: Network, directory: str, text: str, command: str) -> None:
     """Write all text files of a configs directory, and the matrices that layers make.
 
-    `text` is the xconfig file's content, `command` what stands in the first line of each file. init.config is written
-    only if a layer gave it an output, and an old one removed otherwise. Raises OSError.
+    `text` is the xconfig file's content, `command` what stands in the first line of each file. init.config is
+    written only if a layer gave it an output, and an old one removed otherwise. Raises OSError.
     """
     os.makedirs(directory, exist_ok=True)
-    for path, content in network.files.items():
+    for path, matrix in network.files.items():
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        _write(path, content)
-    lines = {
+        _write(path, matrix)
+    lines: dict[str, list[str]] = {
         "xconfig": [line.strip() for line in text.splitlines()],
         "xconfig.expanded.1": [expanded(layer) for layer in network.layers],
         "xconfig.expanded.2": [expanded(layer, normalised=True) for layer in network.layers],
@@ -37,7 +38,7 @@ def write_configs(network: Network, directory: str, text: str, command: str) -> 
     }
     if not any(line.startswith("output-node ") for line in lines["init.config"]):
         del lines["init.config"]
-        _remove(f"{directory}/init.config")
+        Path(directory, "init.config").unlink(missing_ok=True)
     for name, content in lines.items():
         head = [f"# Made by: {' '.join(command.split())}", f"# {_CONTENT[name]}", ""]
         _write(f"{directory}/{name}", "\n".join([*head, *content]) + "\n")
@@ -55,8 +56,3 @@ def expanded(layer: Layer, normalised: bool = False) -> str:
 def _write(path: str, content: str) -> None:
     with atomic_write(path, text=True) as stream:
         stream.write(content)
-
-
-def _remove(path: str) -> None:
-    if os.path.exists(path):
-        os.remove(path)

@@ -40,7 +40,7 @@ def option(default: Any, help: str, **limits: Any) -> Any:
 
 
 def layer(*kinds: str, example: tuple[int, str]) -> Callable[[L], L]:
-    """Class decorator: the class makes layers of these types. `example` = (dimension of the input, options)."""
+    """Class decorator: the class makes layers of these types. `example` = (input dimension, options)."""
 
     def register(cls: L) -> L:
         cls = dataclass(kw_only=True)(cls)  # type: ignore[assignment]
@@ -49,6 +49,11 @@ def layer(*kinds: str, example: tuple[int, str]) -> Callable[[L], L]:
         return cls
 
     return register
+
+
+def option_group(cls: L) -> L:
+    """Class decorator for options and methods that several layers inherit."""
+    return dataclass(kw_only=True)(cls)  # type: ignore[return-value]
 
 
 @dataclass(kw_only=True)
@@ -75,7 +80,7 @@ class Layer:
 
 
 def options_of(kind: str) -> dict[str, dataclasses.Field[Any]]:
-    """Fields that are options of layers of this type, by option name. Raises ValueError for an unknown type."""
+    """Fields that are options of layers of this type, by option name. Raises ValueError for unknown types."""
     if kind not in LAYERS:
         raise ValueError(f"there is no layer type {kind}{nearest(kind, LAYERS)}")
     cls = LAYERS[kind]
@@ -89,7 +94,7 @@ def options_of(kind: str) -> dict[str, dataclasses.Field[Any]]:
 
 
 def make_layer(kind: str, values: Mapping[str, str]) -> Layer:
-    """The layer of a line's type and options. Raises ValueError naming what is unknown or of the wrong type."""
+    """The layer of a line's type and options. Raises ValueError naming what is unknown or of wrong type."""
     known = {key: f for key, f in options_of(kind).items() if not f.metadata["option"].derived}
     typed = {}
     for key, text in values.items():

@@ -14,8 +14,9 @@ _EQUALS = "\0"  # stands for an `=` between double quotes while the keys are loo
 def parse_line(text: str) -> tuple[str, dict[str, str]] | None:
     """Type and options of a line; None if nothing is left without its comment (`#` to the end of the line).
 
-    A value reaches up to the next `key=`; double quotes protect `=` signs inside it. Runs of blanks count as one.
-    Raises ValueError for a character outside the language, an unpaired quote, a word without `=`, a repeated key.
+    A value reaches up to the next `key=`; double quotes protect `=` signs inside it. Runs of blanks count as
+    one. Raises ValueError for a character outside the language, an unpaired quote, a word without `=`, a
+    repeated key.
     """
     text = " ".join(text.split("#", 1)[0].split())
     if not text:

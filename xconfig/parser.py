@@ -14,7 +14,7 @@ from xconfig.line import parse_line
 
 @dataclass
 class Network:
-    """What an xconfig file says: its layers, config lines by config (init, ref, final), other files by path."""
+    """What an xconfig file says: layers, config lines by config (init, ref, final), other files by path."""
 
     layers: list[Layer] = field(default_factory=list)
     configs: dict[str, list[str]] = field(default_factory=lambda: {"init": [], "ref": [], "final": []})
@@ -32,8 +32,8 @@ def parse_xconfig(
 ) -> Network:
     """The network of an xconfig file's lines.
 
-    `existing` are nodes of an earlier model and their dimensions, which descriptors may then name. Raises ValueError
-    beginning with `where` and the number of the line at fault.
+    `existing` are nodes of an earlier model and their dimensions, which descriptors may then name. Raises
+    ValueError beginning with `where` and the number of the line at fault.
     """
     scope = _Scope(existing or {})
     network = Network()
@@ -102,7 +102,7 @@ class _Scope:
         """What `name` stands for. Raises ValueError naming what could have been meant."""
         if name in self.signals:
             return self.signals[name]
-        owner = self.layers.get(name) or self.layers.get(name.split(".")[0])
+        owner = self.layers.get(name) or self.layers.get(name.partition(".")[0])
         if owner is None:
             raise ValueError(f"there is no layer {name} above this line{nearest(name, self.signals)}")
         known = [key for key in self.signals if key.startswith(owner.name + ".")]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from xconfig.emit import Emitter, Value
-from xconfig.layer import Layer, option, require
+from xconfig.layer import Layer, option, option_group, require
 
 _PROJECTED = "lstmp|pgru"
 _PLAIN_GATES = (
@@ -13,7 +11,7 @@ _PLAIN_GATES = (
 )
 
 
-@dataclass(kw_only=True)
+@option_group
 class Recurrent(Layer):
     """A layer that reads its own output of |delay| frames ago (delay < 0), or ahead (delay > 0)."""
 
@@ -79,7 +77,7 @@ class Recurrent(Layer):
         return self.recurrent_projection_dim, both
 
     def before(self, net: Emitter, suffix: str) -> str:
-        """Descriptor of this layer's node `suffix` at the frame of the recurrence, zero where there is none."""
+        """Descriptor of node `suffix` at the frame that the recurrence reads, zero where there is none."""
         return f"IfDefined(Offset({net.full(suffix)}, {self.delay}))"
 
     def truncation(self, net: Emitter, suffix: str, dim: int) -> None:

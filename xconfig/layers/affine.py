@@ -118,8 +118,9 @@ class DiagonalComponent(Layer):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """One NaturalGradientPerElementScaleComponent or PerElementOffsetComponent."""
+        kind = DIAGONAL if self.kind == "scale-component" else "PerElementOffsetComponent"
         return net.add(
-            "", DIAGONAL if self.kind == "scale-component" else "PerElementOffsetComponent", x, x.dim, dim=x.dim,
+            "", kind, x, x.dim, dim=x.dim,
             learning_rate_factor=self.learning_rate_factor, max_change=self.max_change,
             l2_regularize=self.l2_regularize, param_mean=self.param_mean, param_stddev=self.param_stddev,
         )  # fmt: skip

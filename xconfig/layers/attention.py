@@ -16,7 +16,7 @@ from xconfig.layer import Layer, layer, option
     example=(512, "num-heads=15 value-dim=60 key-dim=40 num-left-inputs=5 num-right-inputs=2 time-stride=3"),
 )
 class AttentionLayer(Layer):
-    """Affine transform to keys, values and queries; attention over frames at a stride; then the other operations."""
+    """Affine transform to keys, values and queries, attention over frames at a stride, other operations."""
 
     dim: int = option(
         -1, "without effect; the output's dimension follows from heads and values", from_input=True
@@ -63,7 +63,8 @@ class AttentionLayer(Layer):
         context = 1 + self.num_left_inputs + self.num_right_inputs
         dim = self.num_heads * (self.value_dim + (context if self.output_context else 0))
         return net.add(
-            "attention", "RestrictedAttentionComponent", x, dim, value_dim=self.value_dim, key_dim=self.key_dim,
+            "attention", "RestrictedAttentionComponent", x, dim,
+            value_dim=self.value_dim, key_dim=self.key_dim,
             num_left_inputs=self.num_left_inputs, num_right_inputs=self.num_right_inputs,
             num_left_inputs_required=self.num_left_inputs_required,
             num_right_inputs_required=self.num_right_inputs_required, output_context=self.output_context,

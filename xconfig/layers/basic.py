@@ -56,7 +56,8 @@ class BasicLayer(Layer):
         require(b < self.dim, f"bottleneck-dim={b} is not below dim={self.dim}")
         return net.add(
             "linear", LINEAR, x, b, input_dim=x.dim, orthonormal_constraint=1.0, output_dim=b,
-            options=self.ng_linear_options, max_change=self.max_change, learning_rate_factor=self.learning_rate_factor,
+            options=self.ng_linear_options, max_change=self.max_change,
+            learning_rate_factor=self.learning_rate_factor,
         )  # fmt: skip
 
     def affine(self, net: Emitter, x: Signal) -> Signal:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from xconfig.emit import CONVOLUTION, Emitter, Signal
-from xconfig.layer import Flag, Layer, Number, layer, option, require
+from xconfig.kernel import ConvolutionOptions
+from xconfig.layer import Number, layer, option, require
 
 
 @layer(
@@ -22,9 +25,9 @@ from xconfig.layer import Flag, Layer, Number, layer, option, require
     "conv-relu-batchnorm-so-layer",
     "conv-relu-batchnorm-dropout-layer",
     "conv-relu-dropout-layer",
-    example=(240, "height-in=40 height-out=40 num-filters-out=64 time-offsets=-1,0,1 height-offsets=-1,0,1"),
+    example=(2560, "height-in=40 height-out=40 num-filters-out=64 time-offsets=-1,0,1 height-offsets=-1,0,1"),
 )
-class ConvolutionLayer(Layer):
+class ConvolutionLayer(ConvolutionOptions):
     """2-D convolution; columns are ordered height by height, the filters of a height side by side."""
 
     height_in: int = option(-1, "height of the input, which has input dim / height-in filters", least=1)
@@ -38,17 +41,7 @@ class ConvolutionLayer(Layer):
     target_rms: float = option(1.0, "root mean square that renorm and batchnorm give", above=0.0)
     self_repair_scale: float = option(2.0e-05, "self-repair of the ReLU")
     self_repair_lower_threshold: float = option(0.05, "average derivative below which the ReLU is repaired")
-    param_stddev: Number = option("", "standard deviation of the initial weights")
-    bias_stddev: Number = option("", "standard deviation of the initial biases")
-    max_change: float = option(0.75, "limit on the change of the parameters in a minibatch")
     learning_rate_factor: Number = option("", "scales the learning rate")
-    use_natural_gradient: Flag = option("", "natural gradient or plain gradient")
-    rank_in: Number = option("", "rank of the natural gradient, input side")
-    rank_out: Number = option("", "the same, output side")
-    num_minibatches_history: Number = option("", "minibatches the natural gradient remembers")
-    alpha_in: Number = option("", "smoothing of the natural gradient, input side")
-    alpha_out: Number = option("", "the same, output side")
-    l2_regularize: Number = option("", "strength of L2 regularisation")
     dropout_proportion: float = option(0.5, "dropout proportion, in types with `dropout`")
 
     def build(self, net: Emitter, x: Signal) -> Signal:
@@ -68,7 +61,7 @@ class ConvolutionLayer(Layer):
         dim = self.num_filters_out * self.height_out
         require(
             "conv" in words or self.num_filters_out < 0 or dim == x.dim,
-            f"input dim {x.dim}, output dim {dim}",
+            f"without convolution input dim {x.dim} cannot become output dim {dim}",
         )
         return h
 
@@ -88,29 +81,28 @@ class ConvolutionLayer(Layer):
         reach, edge = self.height_out * self.height_subsample_out, len(self.height_offsets.split(","))
         require(
             self.height_in - edge <= reach <= self.height_in,
-            f"height-out={self.height_out} times height-subsample-out={self.height_subsample_out} is {reach}, it must "
-            f"lie between {self.height_in - edge} and {self.height_in} for height-in={self.height_in}",
+            f"height-out={self.height_out} times height-subsample-out={self.height_subsample_out} "
+            f"must lie between {self.height_in - edge} and {self.height_in} for height-in={self.height_in}",
         )
 
     def conv(self, net: Emitter, x: Signal, filters: int) -> Signal:
         """TimeHeightConvolutionComponent."""
         return net.add(
             "conv", CONVOLUTION, x, self.num_filters_out * self.height_out,
-            param_stddev=self.param_stddev, bias_stddev=self.bias_stddev,
-            use_natural_gradient=self.use_natural_gradient, max_change=self.max_change, rank_in=self.rank_in,
-            rank_out=self.rank_out, num_minibatches_history=self.num_minibatches_history,
-            alpha_in=self.alpha_in, alpha_out=self.alpha_out, num_filters_in=filters,
-            num_filters_out=self.num_filters_out, height_in=self.height_in, height_out=self.height_out,
-            height_subsample_out=self.height_subsample_out, height_offsets=self.height_offsets,
+            **self.training, num_filters_in=filters, num_filters_out=self.num_filters_out,
+            height_in=self.height_in, height_out=self.height_out,
+            height_subsample_out=self.height_subsample_out,
+            height_offsets=self.height_offsets,
             time_offsets=self.time_offsets, required_time_offsets=self.required_time_offsets,
-            learning_rate_factor=self.learning_rate_factor, l2_regularize=self.l2_regularize,
+            learning_rate_factor=self.learning_rate_factor,
         )  # fmt: skip
 
     def relu(self, net: Emitter, x: Signal, filters: int) -> Signal:
         """max(x, 0), statistics shared over height."""
         return net.add(
             "relu", "RectifiedLinearComponent", x, x.dim, dim=x.dim, block_dim=filters,
-            self_repair_scale=self.self_repair_scale, self_repair_lower_threshold=self.self_repair_lower_threshold,
+            self_repair_scale=self.self_repair_scale,
+            self_repair_lower_threshold=self.self_repair_lower_threshold,
         )  # fmt: skip
 
     def batchnorm(self, net: Emitter, x: Signal, filters: int) -> Signal:
@@ -144,4 +136,4 @@ def _increasing(text: str) -> bool:
         numbers = [int(word) for word in text.split(",")]
     except ValueError:
         return False
-    return all(a < b for a, b in zip(numbers, numbers[1:]))
+    return all(a < b for a, b in pairwise(numbers))

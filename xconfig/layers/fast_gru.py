@@ -1,4 +1,4 @@
-"""GRU layers around the fused GruNonlinearityComponent and OutputGruNonlinearityComponent, whose output is (h, c)."""
+"""GRU layers around fused components, GruNonlinearity and OutputGruNonlinearity, whose output is (h, c)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FastGruLayer(Recurrent):
 
 @layer("fast-pgru-layer", "fast-norm-pgru-layer", example=(512, "cell-dim=512 delay=-3"))
 class FastPgruLayer(Recurrent):
-    """GRU with projection; norm- types normalise output and recurrence. Later layers can read the cells as NAME.c_t."""
+    """GRU with projection; norm- types normalise output and recurrence. Later layers can read NAME.c_t."""
 
     gru_nonlinearity_options: str = option(" max-change=0.75", "text appended to the GRU component")
     dropout_per_frame: bool = option(True, "drop all gates of a frame together", only="norm")
@@ -84,14 +84,14 @@ class FastOpgruLayer(Recurrent):
 
 
 def gate_matrices(gru: Recurrent, net: Emitter, dim: int, gates: dict[str, int], r: int) -> None:
-    """Affine components of the gates, on input and recurrence of `r` columns, and of the candidate, on the input."""
+    """Affine components: gates on input and recurrence of `r` columns, the candidate on the input."""
     for name, columns in gates.items():
         net.component(name, AFFINE, input_dim=dim + r, output_dim=columns, options=gru.ng_affine_options)
     net.component("W_hpart.x", AFFINE, input_dim=dim, output_dim=gru.cell_dim, options=gru.ng_affine_options)
 
 
 def gates(gru: Recurrent, net: Emitter, x: Signal, matrices: dict[str, str], dropout: dict[str, str]) -> None:
-    """Nodes of the gates, each through its matrix and its dropout component, and of the candidate's part hpart_t."""
+    """Nodes of the gates, through their matrices and dropout components, and of the candidate's part."""
     for gate, matrix in matrices.items():
         net.node(f"{gate}_t_pre", f"Append({x.text}, {gru.before(net, 's_t')})", matrix)
         gru.gate(net, gate, net.full(f"{gate}_t_pre"), dropout.get(gate, ""), f"{gate}_t_predrop")

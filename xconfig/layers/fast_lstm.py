@@ -118,8 +118,8 @@ class FastLstmpLayer(Recurrent):
 def nonlinearity(lstm: Recurrent, net: Emitter, options: str, use_dropout: bool | str = "") -> None:
     """The component (gates, c before) -> (c, m)."""
     net.component(
-        "lstm_nonlin", "LstmNonlinearityComponent", cell_dim=lstm.cell_dim, use_dropout=use_dropout, options=options,
-        l2_regularize=lstm.l2_regularize or "",
+        "lstm_nonlin", "LstmNonlinearityComponent", cell_dim=lstm.cell_dim, use_dropout=use_dropout,
+        options=options, l2_regularize=lstm.l2_regularize or "",
     )  # fmt: skip
 
 

@@ -30,8 +30,8 @@ class IdctLayer(Layer):
 def idct_matrix(num_ceps: int, num_bins: int, lifter: float) -> list[list[float]]:
     """`num_bins` rows of `num_ceps` numbers: the inverse of the orthonormal DCT-II with its liftering undone.
 
-    Row n, column k: sqrt(2/N) cos(pi/N (n + 1/2) k) / lift(k), with 1 in place of 2 for k = 0, N = num_bins and
-    lift(k) = 1 + Q/2 sin(pi k / Q), Q = lifter (Kaldi's compute_idct_matrix and compute_lifter_coeffs).
+    Row n, column k: sqrt(2/N) cos(pi/N (n + 1/2) k) / lift(k), with 1 in place of 2 for k = 0, N = num_bins
+    and lift(k) = 1 + Q/2 sin(pi k / Q), Q = lifter (Kaldi's compute_idct_matrix and compute_lifter_coeffs).
     """
     lift = [1.0 + 0.5 * lifter * math.sin(math.pi * k / lifter) if lifter else 1.0 for k in range(num_ceps)]
     first, other = math.sqrt(1.0 / num_bins), math.sqrt(2.0 / num_bins)
@@ -49,7 +49,7 @@ def matrix_text(rows: list[list[float]]) -> str:
 
 @layer("delta-layer", example=(40, "input=input"))
 class DeltaLayer(Layer):
-    """The input, its first and its second differences over time, batch-normalised; the input must be a node's name."""
+    """The input, a node, with its first and second differences over time, batch-normalised."""
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Two copies of the input under names of their own, their weighted sums, BatchNormComponent."""
@@ -64,9 +64,8 @@ class DeltaLayer(Layer):
         second = f"Sum(Offset({source}, -2), Offset({source}, 2), Offset(Scale(-2.0, {source}_copy2), 0))"
         both = f"{source}_2"
         net.line(f"component name={both} type=NoOpComponent dim={dim}")
-        net.line(
-            f"component-node name={both} component={both} input=Append(Offset({source}, 0), {first}, {second})"
-        )
+        third = f"Append(Offset({source}, 0), {first}, {second})"
+        net.line(f"component-node name={both} component={both} input={third}")
         return net.add("", "BatchNormComponent", Signal(both, dim), dim, dim=dim)
 
 

@@ -1,6 +1,6 @@
 """GRU layers made of elementary components: gru, pgru, opgru and the normalised norm-pgru, norm-opgru.
 
-With gates z and r (or o) = sigmoid(W (x, s_before)): y = (1 - z) h + z y_before, and s, the recurrence, comes from y.
+With gates z and r (or o) = sigmoid(W (x, s_before)): y = (1 - z) h + z y_before, and s is made from y.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class OpgruLayer(Recurrent):
 def reset_components(
     gru: Recurrent, net: Emitter, dim: int, r: int, dropout: dict[str, int] | None = None
 ) -> None:
-    """Components of a GRU with reset gate on a recurrence of `r` columns; dims of its dropout components, if any."""
+    """Components of a GRU with reset gate on a recurrence of `r` columns; `dropout`: dims of that."""
     c = gru.cell_dim
     for name, columns in (("W_z.xs_z", c), ("W_z.xs_r", r), ("W_h.UW", c)):
         net.component(name, AFFINE, input_dim=dim + r, output_dim=columns, options=gru.ng_affine_options)
@@ -157,10 +157,14 @@ def projection(gru: Recurrent, net: Emitter, source: str, r: int, dim: int) -> S
         return net.signal("sn_t", dim)
     net.component("batchnorm", "BatchNormComponent", dim=dim, target_rms=1.0)
     net.component("renorm", "NormalizeComponent", dim=r, target_rms=1.0)
-    normalised = "s_t_preclip_renorm" if gru.kind == "norm-opgru-layer" else "s_renorm_t"
+    output_gate = gru.kind == "norm-opgru-layer"
+    normalised = "s_t_preclip_renorm" if output_gate else "s_renorm_t"
     net.node("sn_nobatchnorm_t", net.full(source), "W_s.ys")
+    if output_gate:  # the order of nodes is Kaldi's, different in the two types
+        net.node("sn_t", net.full("sn_nobatchnorm_t"), "batchnorm")
     net.columns("s_t_preclip", net.full("sn_nobatchnorm_t"), 0, r)
-    net.node("sn_t", net.full("sn_nobatchnorm_t"), "batchnorm")
+    if not output_gate:
+        net.node("sn_t", net.full("sn_nobatchnorm_t"), "batchnorm")
     net.node(normalised, net.full("s_t_preclip"), "renorm")
     net.node("s_t", net.full(normalised), "s_r")
     return net.signal("sn_t", dim)

@@ -9,7 +9,7 @@ from xconfig.recurrent import Recurrent
 
 @layer("lstm-layer", "lstmp-layer", "lstmp-batchnorm-layer", example=(512, "cell-dim=512 delay=-3"))
 class LstmLayer(Recurrent):
-    """LSTM with diagonal peepholes; lstmp types project the output. Later layers can read the cells as NAME.c_t."""
+    """LSTM with diagonal peepholes; lstmp types project the output. Later layers can read NAME.c_t."""
 
     dropout_per_frame: bool = option(False, "drop all gates of a frame together", only="lstmp")
 

@@ -39,7 +39,7 @@ class BareOutput(Layer):
 
 @layer("output-layer", example=(256, "dim=2000"))
 class OutputLayer(Layer):
-    """Affine transform, log-softmax and output. Later layers can read NAME.affine and NAME.log-softmax only."""
+    """Affine transform, log-softmax, output. Later layers can read NAME.affine and NAME.log-softmax only."""
 
     dim: int = option(-1, "number of classes, usually of pdfs", from_input=True, least=0)
     bottleneck_dim: int = option(
@@ -62,8 +62,9 @@ class OutputLayer(Layer):
         if self.bottleneck_dim > 0:
             x = self.bottleneck(net, x)
         y = net.add(
-            "affine", AFFINE, x, self.dim, input_dim=x.dim, output_dim=self.dim, options=self.ng_affine_options,
-            learning_rate_factor=self.learning_rate_factor, l2_regularize=self.l2_regularize,
+            "affine", AFFINE, x, self.dim, input_dim=x.dim, output_dim=self.dim,
+            options=self.ng_affine_options, learning_rate_factor=self.learning_rate_factor,
+            l2_regularize=self.l2_regularize,
             max_change=self.max_change, param_stddev=self.param_stddev, bias_stddev=self.bias_stddev,
         )  # fmt: skip
         net.auxiliary["affine"] = y

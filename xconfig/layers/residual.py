@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from xconfig.emit import CONVOLUTION, Emitter, Signal, Value
-from xconfig.layer import Flag, Layer, Number, layer, option, require
+from xconfig.kernel import ConvolutionOptions
+from xconfig.layer import layer, option, option_group, require
 
 
-@dataclass(kw_only=True)
-class ResidualLayer(Layer):
+@option_group
+class ResidualLayer(ConvolutionOptions):
     """What both kinds of block share: the options of their convolutions and their pieces."""
 
     num_filters: int = option(-1, "filters of the output")
@@ -21,17 +20,7 @@ class ResidualLayer(Layer):
     self_repair_lower_threshold1: float = option(0.05, "average derivative below which ReLU 1 is repaired")
     self_repair_lower_threshold2: float = option(0.05, "the same for ReLU 2")
     self_repair_lower_threshold3: float = option(0.05, "the same for ReLU 3")
-    max_change: float = option(0.75, "limit on the change of the parameters in a minibatch")
     allow_zero_padding: bool = option(True, "frames outside the input count as zero")
-    param_stddev: Number = option("", "standard deviation of the initial weights")
-    bias_stddev: Number = option("", "standard deviation of the initial biases")
-    use_natural_gradient: Flag = option("", "natural gradient or plain gradient")
-    rank_in: Number = option("", "rank of the natural gradient, input side")
-    rank_out: Number = option("", "the same, output side")
-    num_minibatches_history: Number = option("", "minibatches the natural gradient remembers")
-    alpha_in: Number = option("", "smoothing of the natural gradient, input side")
-    alpha_out: Number = option("", "the same, output side")
-    l2_regularize: Number = option("", "strength of L2 regularisation")
 
     def relu(self, net: Emitter, n: int, x: Signal, filters: int) -> Signal:
         """The n-th ReLU."""
@@ -46,24 +35,21 @@ class ResidualLayer(Layer):
         return net.add(f"batchnorm{n}", "BatchNormComponent", x, x.dim, dim=x.dim, block_dim=filters)
 
     def conv(
-        self, net: Emitter, suffix: str, x: Signal, heights: tuple[int, int], filters: int, offsets: tuple[str, str],
-        padding: bool, **keys: Value,
+        self, net: Emitter, suffix: str, x: Signal, heights: tuple[int, int], filters: int,
+        offsets: tuple[str, str], padding: bool, **keys: Value,
     ) -> Signal:  # fmt: skip
         """A convolution to `filters` filters; heights = (in, out), offsets = (height, time)."""
         return net.add(
             suffix, CONVOLUTION, x, filters * heights[1], height_in=heights[0], height_out=heights[1],
             height_offsets=offsets[0], time_offsets=offsets[1], num_filters_in=x.dim // heights[0],
-            num_filters_out=filters, **keys, required_time_offsets=0 if padding else "",
-            param_stddev=self.param_stddev, bias_stddev=self.bias_stddev,
-            use_natural_gradient=self.use_natural_gradient, max_change=self.max_change, rank_in=self.rank_in,
-            rank_out=self.rank_out, num_minibatches_history=self.num_minibatches_history, alpha_in=self.alpha_in,
-            alpha_out=self.alpha_out, l2_regularize=self.l2_regularize,
+            num_filters_out=filters, **keys,
+            required_time_offsets=0 if padding else "", **self.training,
         )  # fmt: skip
 
 
 @layer("res-block", example=(2048, "height=32 num-filters=64"))
 class ResBlock(ResidualLayer):
-    """Pre-activation block: (ReLU, batch-norm, convolution) twice, or three times with a bottleneck, plus the input."""
+    """Pre-activation block: (ReLU, batch-norm, convolution) twice, with bottleneck thrice, plus the input."""
 
     height: int = option(-1, "height of input and output", least=1)
     height_period: int = option(1, "heights between the rows of the kernel", least=1)

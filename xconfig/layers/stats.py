@@ -17,8 +17,8 @@ class StatsLayer(Layer):
     dim: int = option(-1, "number of columns of the output, checked if given")
     config: str = option(
         "",
-        "WHAT(-L:in:out:R): WHAT is mean, mean+stddev, mean+count or mean+stddev+count; the window spans L frames "
-        "back to R ahead, reads every `in`-th frame and is computed every `out` frames",
+        "WHAT(-L:in:out:R): WHAT is mean, mean+stddev, mean+count or mean+stddev+count; the window spans "
+        "L frames back to R ahead, reads every `in`-th frame and is computed every `out` frames",
         required=True,
     )
 
@@ -38,8 +38,8 @@ class StatsLayer(Layer):
         h = f"{self.name}-extraction-{left}-{right}"
         y = f"{self.name}-pooling-{left}-{right}"
         net.line(
-            f"component name={h} type=StatisticsExtractionComponent input-dim={x.dim} input-period={period_in} "
-            f"output-period={period} include-variance={str(stddev).lower()}"
+            f"component name={h} type=StatisticsExtractionComponent input-dim={x.dim} "
+            f"input-period={period_in} output-period={period} include-variance={str(stddev).lower()}"
         )
         net.line(f"component-node name={h} component={h} input={x.text}")
         net.line(

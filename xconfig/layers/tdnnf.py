@@ -8,7 +8,7 @@ from xconfig.layer import Layer, layer, option, require
 
 @layer("tdnnf-layer", example=(1536, "dim=1536 bottleneck-dim=160 time-stride=3"))
 class TdnnfLayer(Layer):
-    """TDNN-F: an orthonormal factor, an affine one, ReLU, batch-norm, and a scaled copy of the input added."""
+    """TDNN-F: orthonormal factor, an affine one, ReLU, batch-norm; a scaled copy of the input is added."""
 
     dim: int = option(-1, "number of columns of the output", least=1)
     bottleneck_dim: int = option(-1, "number of columns between the two factors", least=1)
@@ -35,7 +35,7 @@ class TdnnfLayer(Layer):
         )
         require(
             self.bypass_scale == 0.0 or self.dim == x.dim,
-            f"the bypass adds an input of dim {x.dim} to an output of dim {self.dim}; bypass-scale=0 leaves it out",
+            f"the bypass adds input dim {x.dim} to output dim {self.dim}; bypass-scale=0 leaves it out",
         )
         h = self.factors(net, x)
         h = net.add(
@@ -63,8 +63,9 @@ class TdnnfLayer(Layer):
         first, second = self.offsets()
         shared = {"l2_regularize": self.l2_regularize, "max_change": self.max_change}
         h = net.add(
-            "linear", "TdnnComponent", x, self.bottleneck_dim, input_dim=x.dim, output_dim=self.bottleneck_dim,
-            **shared, use_bias=False, time_offsets=first, orthonormal_constraint=-1.0,
+            "linear", "TdnnComponent", x, self.bottleneck_dim,
+            input_dim=x.dim, output_dim=self.bottleneck_dim, **shared, use_bias=False,
+            time_offsets=first, orthonormal_constraint=-1.0,
         )  # fmt: skip
         return net.add(
             "affine",
