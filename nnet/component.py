@@ -10,7 +10,7 @@ import numpy as np
 
 from nnet.backend import Array
 from nnet.config_line import ConfigLine
-from nnet.frames import Rows, rows
+from nnet.frames import Rows, shifted_rows
 
 PARAM, STAT, CONFIG, STATE = "param", "stat", "config", "state"
 
@@ -51,7 +51,7 @@ class Io:
 
     def at(self, offset: int) -> Rows:
         """Rows of x that hold frames t_out + offset: a slice if evenly spaced, else an index array."""
-        return rows(self.t_in, [t + offset for t in self.t_out])
+        return shifted_rows(self.t_in, self.t_out, offset)
 
     @cached_property
     def rng(self) -> np.random.Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,12 @@ def as_rows(positions: Sequence[int]) -> Rows:
     if len(positions) == 0:
         return slice(0, 0)
     first, step = positions[0], positions[1] - positions[0] if len(positions) > 1 else 1
-    if step > 0 and all(b - a == step for a, b in zip(positions, positions[1:])):
+    if step > 0 and list(positions) == list(range(first, positions[-1] + 1, step)):
         return slice(first, positions[-1] + 1, step)
     return np.asarray(positions, dtype=np.intp)
+
+
+@lru_cache(maxsize=4096)
+def shifted_rows(have: tuple[int, ...], want: tuple[int, ...], offset: int) -> Rows:
+    """Positions of the frames want + offset within `have`; kept, since every minibatch asks again."""
+    return rows(have, [t + offset for t in want])

@@ -23,7 +23,7 @@ from nnet.graph.descriptor import (
     terms,
 )
 from nnet.graph.network import Nnet
-from nnet.graph.node import ComponentNode, DimRangeNode, InputNode, OutputNode
+from nnet.graph.node import ComponentNode, DimRangeNode, InputNode, Node, OutputNode
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Computable:
         self.given = {name: frozenset(frames) for name, frames in given.items()}
         self.known: dict[str, dict[int, bool]] = {name: {} for name in nnet.nodes}
         self.simple = {name: self._is_simple(name) for name in nnet.nodes}
+        self.shifts = {name: _shifts(nnet.nodes[name]) for name in nnet.nodes}
 
     def __call__(self, name: str, t: int) -> bool:
         """Whether frame t of node `name` can be computed."""
@@ -75,14 +76,14 @@ class Computable:
         while stack:
             node, at = stack[-1]
             if self.simple[node]:
-                answers = ((need, self.known[need[0]].get(need[1])) for need in self._needs(node, at))
-                need, found = next((pair for pair in answers if not pair[1]), (None, True))
-                if found is None and need is not None:
-                    stack.append(need)
+                needs = self._needs(node, at)
+                answers = [self.known[source].get(f) for source, f in needs]
+                if None in answers and False not in answers:
+                    stack += [need for need, answer in zip(needs, answers) if answer is None]
                     continue
+                self.known[node][at] = False not in answers
             else:
-                found = self._look(node, at)
-            self.known[node][at] = bool(found)
+                self.known[node][at] = self._look(node, at)
             stack.pop()
         return self.known[name][t]
 
@@ -124,11 +125,13 @@ class Computable:
         return not optional and not _has_failover(node.input)
 
     def _needs(self, name: str, t: int) -> Needs:
-        node = self.nnet.nodes[name]
+        node, shifts = self.nnet.nodes[name], self.shifts[name]
         if isinstance(node, DimRangeNode):
             return [(node.source, t)]
         assert isinstance(node, (ComponentNode, OutputNode))
         frames = self.nnet.components[node.component].reads(t) if isinstance(node, ComponentNode) else [t]
+        if shifts is not None:
+            return [(source, f + shift) for f in frames for source, shift in shifts]
         needs: Needs = []
         for f in frames:
             _collect(node.input, f, needs)
@@ -137,6 +140,21 @@ class Computable:
 
 def _has_failover(d: Descriptor) -> bool:
     return isinstance(d, Failover) or any(_has_failover(part) for part in children(d))
+
+
+def _shifts(node: Node) -> Needs | None:
+    """What the input of a node needs at frame 0, if that merely moves along with the frame."""
+    if isinstance(node, (InputNode, DimRangeNode)) or not _only_shifts(node.input):
+        return None
+    needs: Needs = []
+    _collect(node.input, 0, needs)
+    return list(dict.fromkeys(needs))
+
+
+def _only_shifts(d: Descriptor) -> bool:
+    if isinstance(d, (Failover, Switch, Round, ReplaceIndex)):
+        return False
+    return isinstance(d, IfDefined) or all(_only_shifts(part) for part in children(d))
 
 
 def _collect(d: Descriptor, t: int, needs: Needs) -> None:
