@@ -18,6 +18,11 @@ class NaturalGradient:
     alpha: float = 4.0
     update_period: int = 4
     num_samples_history: float = 2000.0
+    freezes: bool = True  # stands still in the first pass of backstitch; in Kaldi a few types do not
+
+    def updates(self, delta: Updatable) -> bool:
+        """Whether the estimate may move now: the trainer sets "frozen" in delta's scratch."""
+        return not (self.freezes and delta.scratch.get("frozen", False))
 
     def of(self, delta: Updatable, key: str) -> OnlineNaturalGradient:
         """The preconditioner `key` in delta's scratch, made on first use."""
@@ -67,7 +72,7 @@ def natural_outer(
     With P = I - W'W of either side, dY_hatᵀ X_hat = P_dy (dYᵀ X) P_x: where there are more rows than columns
     it is cheaper to project the product than the rows.
     """
-    update = not delta.scratch.get("frozen", False)
+    update = natural[0].updates(delta)
     ng_x, ng_dy = natural[0].of(delta, "in"), natural[1].of(delta, "out")
     rows, wide, high = len(dy), x.shape[1], dy.shape[1]
     W_x = W_dy = None
@@ -99,8 +104,7 @@ def add_row_sum(
     if natural is None or delta.is_gradient:
         change *= delta.learning_rate
     else:
-        update = not delta.scratch.get("frozen", False)
-        W, scale = natural.of(delta, key).projection(Columns((rows,)), update)
+        W, scale = natural.of(delta, key).projection(Columns((rows,)), natural.updates(delta))
         if W is not None:  # sum of (x - x W'W) over rows
             change -= (change @ W.T) @ W
         change *= scale * delta.learning_rate

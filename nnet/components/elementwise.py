@@ -196,7 +196,7 @@ class PerElementOffset(Updatable):
         return dy.copy()
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
-        natural = NaturalGradient(20) if self.use_natural_gradient else None
+        natural = NaturalGradient(20, freezes=False) if self.use_natural_gradient else None
         add_row_sum(delta, delta.offsets, folded(dy, self.offsets), natural, "offsets")
 
     def info(self) -> list[str]:
@@ -256,7 +256,7 @@ class ScaleAndOffset(Updatable):
         return (folded(dy, self.scales) * self.scales).reshape(dy.shape)
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
-        natural = NaturalGradient(self.rank) if self.use_natural_gradient else None
+        natural = NaturalGradient(self.rank, freezes=False) if self.use_natural_gradient else None
         rows = folded(dy, self.offsets)
         add_row_sum(delta, delta.offsets, rows, natural, "offsets")
         add_row_sum(delta, delta.scales, folded(x, self.scales) * rows, natural, "scales")

@@ -131,6 +131,24 @@ def test_natural_gradient_of_scale_and_offset_has_two_estimates(rng):
     )
 
 
+@pytest.mark.parametrize(
+    ("cls", "text", "key", "freezes"),
+    [
+        (NaturalGradientPerElementScale, f"dim={D} rank=3", "scales", True),
+        (PerElementOffset, f"dim={D}", "offsets", False),
+        (ScaleAndOffset, f"dim={D} rank=3", "offsets", False),
+        (ScaleAndOffset, f"dim={D} rank=3", "scales", False),
+    ],
+)
+def test_offsets_learn_in_both_passes_of_backstitch_as_in_kaldi(rng, cls, text, key, freezes):
+    c = make(cls, text)
+    delta = gradient_of(c, sample(rng), sample(rng))
+    before = delta.scratch[key].W
+    delta.scratch["frozen"] = True
+    c.update(delta, sample(rng), sample(rng), None, None, io())
+    assert (delta.scratch[key].W is before) == freezes
+
+
 @pytest.mark.parametrize("cls", [PerElementOffset, ScaleAndOffset])
 def test_natural_gradient_can_be_switched_off(rng, cls):
     x, dy = sample(rng), sample(rng)
