@@ -207,7 +207,6 @@ def _speech_values(positions: np.ndarray, codes: np.ndarray) -> np.ndarray:
             ],
             axis=1,
         ).astype(np.float32)  # (cols, 256)
-    if len(codes) < 256:
-        flat = codes + (np.arange(codes.shape[1]) << 8)
-        return table.reshape(-1)[flat]
-    return np.take_along_axis(table, codes.T.astype(np.intp), axis=1).T.copy()
+    places = codes.T.astype(np.intp)  # (cols, rows)
+    places += (np.arange(len(places)) << 8)[:, None]
+    return np.ascontiguousarray(table.reshape(-1).take(places, mode="clip").T)

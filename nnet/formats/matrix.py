@@ -194,9 +194,8 @@ def _read_compressed(source: KaldiInput) -> CompressedMatrix:
 
 
 def _read_text(source: KaldiInput, dtype: Any) -> np.ndarray:
-    lines = re.split(rb"[\n;]", _bracketed(source, "a matrix"))
-    rows = [line.split() for line in lines]
-    rows = [row for row in rows if row]
+    lines = _bracketed(source, "a matrix").replace(";", "\n").split("\n")
+    rows = [row for line in lines if (row := line.split())]
     cols = len(rows[0]) if rows else 0
     for r, row in enumerate(rows):
         if len(row) != cols:
@@ -206,25 +205,25 @@ def _read_text(source: KaldiInput, dtype: Any) -> np.ndarray:
 
 def _read_text_vector(source: KaldiInput, dtype: Any) -> np.ndarray:
     body = _bracketed(source, "a vector")
-    if b"\n" in body:
+    if "\n" in body:
         source.error("a line ends within a vector; is it a matrix?")
     return _numbers(source, body.split(), dtype)
 
 
-def _bracketed(source: KaldiInput, what: str) -> bytes:
+def _bracketed(source: KaldiInput, what: str) -> str:
     """What stands between [ and ]; the end of the line after it is consumed."""
     source.open_bracket()
     body = source.until(_BRACKET, what)
     source.close_bracket()
     source.end_line()
-    return body
+    return body.decode("ascii", "replace")
 
 
-def _numbers(source: KaldiInput, words: list[bytes], dtype: Any) -> np.ndarray:
+def _numbers(source: KaldiInput, words: list[str], dtype: Any) -> np.ndarray:
     try:
-        if b"_" in b"".join(words):
-            raise ValueError("an underscore")
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.array([float(w) for w in words], np.float64).astype(dtype)
+        values = np.array(list(map(float, words)), np.float64)
     except ValueError as error:
         source.error(f"expected numbers: {error}")
+    if any("_" in w for w in words):
+        source.error("expected numbers, found an underscore")
+    return _as(values, dtype)

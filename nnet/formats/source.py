@@ -88,27 +88,35 @@ class Source:
 
     def read_bytes(self, count: int, what: str = "data") -> bytes:
         """Exactly `count` bytes. Memory is taken only for bytes that exist."""
-        self.need(count, what)
-        self.ahead(min(count, BLOCK))  # may read further than asked
-        if len(self.buffer) - self.position >= count:
+        if count <= BLOCK and self.ahead(count) == count:
             self.position += count
             return self.buffer[self.position - count : self.position]
-        parts = [self.buffer[self.position :]]
-        missing = count - len(parts[0])
-        while missing > 0 and (part := self.stream.read(min(missing, CHUNK))):
-            parts.append(part)
-            missing -= len(part)
-        if missing > 0:
-            self.error(
-                f"{what} needs {count} bytes, only {count - missing} are left; it is truncated or damaged"
-            )
-        self._start, self.buffer, self.position = self.offset + count, b"", 0
-        return b"".join(parts)
+        return bytes(self._large(count, what))
+
+    def _large(self, count: int, what: str) -> bytearray:
+        """`count` bytes, at once where the size of the file is known, else piece by piece."""
+        self.need(count, what)
+        data = bytearray(self.buffer[self.position : self.position + count])
+        buffered = have = len(data)
+        while have < count:
+            data += bytes(count - have if self._size is not None else min(count - have, CHUNK))
+            got = cast(Any, self.stream).readinto(memoryview(data)[have:])
+            if not got:
+                self.error(f"{what} needs {count} bytes, only {have} are left; it is truncated or damaged")
+            have += got
+            del data[have:]
+        if count <= buffered:
+            self.position += count
+        else:
+            self._start, self.buffer, self.position = self.offset + count, b"", 0
+        return data
 
     def array(self, dtype: Any, count: int, what: str) -> np.ndarray:
         """`count` values of `dtype` as a writable array of shape (count,)."""
-        data = self.read_bytes(np.dtype(dtype).itemsize * count, what)
-        return np.frombuffer(data, dtype).copy()
+        size = np.dtype(dtype).itemsize * count
+        if size > BLOCK:
+            return np.frombuffer(self._large(size, what), dtype)
+        return np.frombuffer(bytearray(self.read_bytes(size, what)), dtype)
 
     # -- text
 

@@ -15,7 +15,9 @@ from nnet.formats.writer import KaldiOutput, number
 _ROW = struct.Struct("<3sbibi")  # "SV ", size byte, dim, size byte, number of elements
 _ELEMENT = np.dtype([("s", "u1"), ("index", "<i4"), ("t", "u1"), ("value", "<f4")])
 _ELEMENT64 = np.dtype([("s", "u1"), ("index", "<i4"), ("t", "u1"), ("value", "<f8")])
-_ROW_OF_ONE = np.dtype([("head", "S4"), ("dim", "<i4"), ("b", "u1"), ("count", "<i4"), ("element", _ELEMENT)])
+_ROW_OF_ONE = np.dtype(
+    [("head", "S4"), ("dim", "<i4"), ("count", "S6"), ("index", "<i4"), ("t", "u1"), ("value", "<f4")]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,28 +127,14 @@ def _rows_of_one(source: KaldiInput, rows: int) -> SparseMatrix | None:
     if rows == 0 or source.ahead(min(size, 1 << 24)) < size:
         return None
     table = np.frombuffer(source.buffer, _ROW_OF_ONE, rows, source.position)
-    element = table["element"]
-    sizes = (table["b"], element["s"], element["t"])
-    if not (
-        (table["head"] == b"SV \4").all()
-        and (table["count"] == 1).all()
-        and all((s == 4).all() for s in sizes)
-    ):
-        return None
     cols = int(table["dim"][0])
-    if not (
-        (table["dim"] == cols).all() and (element["index"] >= 0).all() and (element["index"] < cols).all()
-    ):
+    if (table["head"] != b"SV \4").any() or (table["count"] != b"\4\1\0\0\0\4").any():
         return None
-    matrix = SparseMatrix(
-        rows,
-        cols,
-        np.arange(rows + 1),
-        element["index"].astype(np.int32),
-        element["value"].astype(np.float32),
-    )
+    columns, values = table["index"].astype(np.int32), table["value"].astype(np.float32)
+    if (table["t"] != 4).any() or (table["dim"] != cols).any() or columns.min() < 0 or columns.max() >= cols:
+        return None
     source.position += size
-    return matrix
+    return SparseMatrix(rows, cols, np.arange(rows + 1), columns, values)
 
 
 def _any_rows(source: KaldiInput, rows: int) -> SparseMatrix:

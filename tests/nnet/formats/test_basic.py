@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnet.formats.basic import FormatError, KaldiInput, KaldiOutput, open_input, open_output
+from nnet.formats.streams import open_bytes
 
 
 def reader(data: bytes, binary: bool = True) -> KaldiInput:
@@ -146,6 +147,22 @@ def test_a_pipe_has_no_size_and_is_read_in_pieces():
         assert source.read_bytes(2_999_999) == b"x" * 2_999_999
         with pytest.raises(FormatError, match="needs 5 bytes, only 1 are left"):
             source.read_bytes(5)
+
+
+@pytest.mark.parametrize("count", [1, 16_000, 16_384, 20_000, 32_766, 40_000, 2_500_000])
+@pytest.mark.parametrize("skipped", [0, 1, 16_380])
+def test_any_number_of_bytes_is_read_and_what_follows_stays(tmp_path, count, skipped, rng):
+    data = rng.bytes(skipped + count + 3)
+    (tmp_path / "f").write_bytes(data)
+    for name in (f"{tmp_path}/f", f"cat {tmp_path}/f | cat |"):
+        with open_bytes(name) as stream:
+            source = KaldiInput(stream, "file")
+            source.ahead(32_768)
+            assert source.read_bytes(skipped) == data[:skipped]
+            assert source.array("u1", count, "bytes").tobytes() == data[skipped:-3]
+            assert source.offset == skipped + count
+            assert source.read_bytes(3) == data[-3:]
+            assert source.at_end()
 
 
 def test_a_header_that_is_only_half_there_is_an_error(tmp_path):
