@@ -1,4 +1,4 @@
-"""Networks from config files: the components that lines name, and the matrices that they load."""
+"""Networks from config files, and the matrices that their lines load."""
 
 from __future__ import annotations
 
@@ -6,29 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnet.component import Component
-from nnet.components import TYPES
-from nnet.config_line import ConfigLine
+from nnet.factory import make_component
 from nnet.formats.basic import KaldiInput, open_input
-from nnet.formats.components import layout_of
 from nnet.graph.network import Nnet
-
-
-def make_component(line: ConfigLine, rng: np.random.Generator) -> Component:
-    """The component of a line `component name=... type=... ...` (Kaldi's InitFromConfig).
-
-    Raises ValueError naming line and key for an unknown type or option.
-    """
-    name, type_name = line.str("name"), line.str("type")
-    if type_name not in TYPES:
-        try:
-            layout_of(type_name)
-        except ValueError as error:
-            raise ValueError(f"{line.where}: component {name}: {error}") from None
-        raise ValueError(f"{line.where}: component {name}: the type {type_name} cannot be used yet")
-    component = TYPES[type_name].configure(line, rng)
-    line.finish()
-    return component
 
 
 def read_config(

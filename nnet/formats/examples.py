@@ -16,6 +16,7 @@ from nnet.formats.matrix import GeneralMatrix, read_general_matrix, write_matrix
 MAX_IO = 1000000  # inputs and outputs of one example
 FULL = 127  # code byte of an index that is written in full
 LIMIT = 125  # differences of t below this fit into the code byte
+SHARED = 1 << 14  # bytes of indexes that many examples are likely to share
 FULL_INDEX = struct.Struct("<bibibi")  # n, t, x, each after its size byte
 
 _INT = struct.Struct("<i")
@@ -206,12 +207,16 @@ def write_indexes(out: KaldiOutput, indexes: np.ndarray) -> None:
     out.token("<I1V>")
     out.int32(len(indexes))
     if out.binary:
-        out.write(_codes(np.asarray(indexes, np.int32)))
+        data = np.ascontiguousarray(indexes, np.int32).tobytes()
+        out.write(_codes(data) if len(data) <= SHARED else _codes.__wrapped__(data))
     else:
         out.text("".join(f"<I1> {n} {t} {x} " for n, t, x in np.asarray(indexes).tolist()))
 
 
-def _codes(indexes: np.ndarray) -> bytes:
+@lru_cache(maxsize=4096)
+def _codes(data: bytes) -> bytes:
+    """The bytes of (K, 3) int32 indexes in a file; most examples of a file share theirs."""
+    indexes = np.frombuffer(data, np.int32).reshape(-1, 3)
     steps = np.diff(indexes.astype(np.int64), axis=0, prepend=np.zeros((1, 3), np.int64))
     full = (steps[:, 0] != 0) | (steps[:, 2] != 0) | (np.abs(steps[:, 1]) >= LIMIT)
     small = steps[:, 1].astype(np.int8).tobytes()

@@ -126,7 +126,7 @@ class TransitionModel:
 
 
 def log_float32(x: np.ndarray) -> np.ndarray:
-    """The logarithm of float32 numbers rounded once, as C's logf gives it (numpy's own float32 logarithm differs)."""
+    """The logarithm of float32 numbers, rounded once as C does it (numpy's for float32 is less exact)."""
     return np.log(x.astype(np.float64)).astype(np.float32)
 
 
