@@ -16,11 +16,11 @@ def make_component(line: ConfigLine, rng: np.random.Generator) -> Component:
 
     Raises ValueError for an unknown type or option, naming the nearest known one.
     """
-    kind = line.str("type")
+    name, kind = line.str("name"), line.str("type")
     if kind not in TYPES:
         near = difflib.get_close_matches(kind, TYPES, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{line.where}: component {line.str('name')}: there is no type {kind}{hint}")
+        raise ValueError(f"{line.where}: component {name}: there is no type {kind}{hint}")
     component = TYPES[kind].configure(line, rng)
     line.finish()
     return component

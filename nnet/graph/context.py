@@ -60,7 +60,3 @@ def right_context(nnet: Nnet) -> int:
     """Frames of input needed after an output frame; see `context`."""
     return context(nnet)[1]
 
-
-def modulus(nnet: Nnet) -> int:
-    """The network behaves the same when all frames are shifted by a multiple of this."""
-    return nnet.modulus()

@@ -52,6 +52,19 @@ NETS = {
         {"input": range(7)},
         range(7),
     ),
+    "sums with holes": (
+        "a = Toy 3 4 squash=true < input\n"
+        "output < Sum(IfDefined(Offset(a, -2)), IfDefined(Offset(a, 2)), IfDefined(Offset(a, 3)))",
+        {"input": range(7)},
+        range(7),
+    ),
+    "nothing read": (
+        "mask = Ones 2 < mask\n"
+        "h = Toy 8 3 squash=true < Append(input, IfDefined(Offset(h, -1)), mask)\n"
+        "output < h",
+        {"input": range(7)},
+        range(7),
+    ),
     "two inputs": (
         "ivector 2\n"
         "a = Toy 5 4 squash=true < Append(input, ReplaceIndex(ivector, t, 0))\n"

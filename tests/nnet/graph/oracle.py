@@ -54,7 +54,8 @@ class Oracle:
             return None
         frames = tuple(sorted(set(used)))
         io = Io(frames, (t,), self.n)
-        return component.forward(np.stack([x[f] for f in frames]), io)[0][0]
+        stacked = np.stack([x[f] for f in frames]) if frames else np.empty((0, self.n, component.input_dim))
+        return component.forward(stacked, io)[0][0]
 
     def read(self, d, t: int):  # noqa: C901  one case for each word of the language
         match d:

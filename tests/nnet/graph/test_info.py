@@ -7,7 +7,7 @@ import re
 import pytest
 
 from nnet.formats.model import read_nnet
-from nnet.graph.context import context
+from nnet.graph.context import context, left_context, right_context
 from nnet.graph.info import nnet_info
 from tests.nnet.graph.test_golden import CASES
 from tests.nnet.graph.toys import toy_net
@@ -49,7 +49,8 @@ def test_contexts_are_shown_of_simple_networks_only():
     ],
 )
 def test_context_is_what_kaldis_windows_show(net, expected):
-    assert context(toy_net("input 3\n" + net)) == expected
+    nnet = toy_net("input 3\n" + net)
+    assert context(nnet) == (left_context(nnet), right_context(nnet)) == expected
 
 
 def test_a_network_that_needs_too_much_input_has_no_context():

@@ -130,6 +130,7 @@ def test_what_does_not_depend_on_the_recurrence_is_hoisted_out_of_it():
         ("output < Offset(input, 10)", "output at t=4 needs input frame 14; the input runs from -5 to 13"),
         ("a = Toy 3 2 time-offsets=-6,0 < input\noutput < a", "output at t=0 needs input frame -6; the input runs from -5 to 13"),
         ("ivector 2\noutput < Append(input, ReplaceIndex(ivector, t, 0))", "output at t=0 needs ivector frame 0; no frame of ivector is given"),
+        ("dim-range-node name=d input-node=input dim-offset=0 dim=1\noutput < Offset(d, -8)", "output at t=0 needs input frame -8"),
         ("a = OptionalToy 3 2 time-offsets=0,9,12 optional=9 < input\noutput < a", "output at t=2 needs input frame 14"),
         ("a = Toy 6 3 < Append(input, Offset(a, -1))\noutput < a", "the nodes a form a cycle that can never be computed: put the delayed input into IfDefined"),
         ("a = Toy 3 3 < Failover(Offset(a, -1), input)\noutput < a", "the nodes a form a cycle"),
