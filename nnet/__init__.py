@@ -1,4 +1,7 @@
-"""The toolkit's face for Python: what most programs need, imported when first asked for."""
+"""The toolkit's face for Python: what most programs need, imported when first asked for.
+
+No name here may be that of a module of the package: importing the module would hide it (nnet.combine is one).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ _EXPORTS = {
     "Trainer": "nnet.trainer:Trainer",
     "apply_l2_regularization": "nnet.updates:apply_l2_regularization",
     "average": "nnet.combine:average",
-    "combine": "nnet.combine:combine",
     "constrain_orthonormal": "nnet.updates:constrain_orthonormal",
     "read_nnet": "nnet.formats.model:read_nnet",
     "write_nnet": "nnet.formats.model:write_nnet",

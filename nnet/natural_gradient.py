@@ -137,17 +137,17 @@ class OnlineNaturalGradient:
         (n, dim), W = x.shape, self.W
         J = x.under(H)  # (R, D)
         L = H.T @ H if n <= dim else J @ W.T
-        K = J @ J.T
         trace = float(before)
-        host_K, host_L = _symmetric(K), _symmetric(L)
-        if not (math.isfinite(trace) and np.isfinite(host_K).all() and np.isfinite(host_L).all()):
+        small = symmetric(array_module(J).stack((J @ J.T, L, W @ W.T)))  # to the host at once
+        if not (math.isfinite(trace) and np.isfinite(small).all()):
             return L
+        host_K, host_L, host_E = small
         A, b, d, rho, suspect = self._solve(n, dim, trace, host_K, host_L)
         J += like(b[:, None], J) * W  # B
         new = like(A, J) @ J
         if suspect:
             new = reorthogonalize(new, self._e(d, rho, dim))
-        left = trace - 2 * np.trace(host_L) + float((host_L * _symmetric(W @ W.T)).sum())
+        left = trace - 2 * np.trace(host_L) + float((host_L * host_E).sum())
         self.cancels = left < CANCELLED * trace
         self.W, self.d, self.rho = new, d, rho
         return L
@@ -207,7 +207,7 @@ def first_basis(rank: int, dim: int) -> np.ndarray:
 def reorthogonalize(W: Array, e: np.ndarray) -> Array:
     """W with the rows of R = e^(-1/2) W orthonormal, first ones changed least (Kaldi: ReorthogonalizeRt1)."""
     root = np.sqrt(e)
-    O = _symmetric(W @ W.T) / root[:, None] / root  # noqa: E741  # R R', Kaldi's name
+    O = symmetric(W @ W.T) / root[:, None] / root  # noqa: E741  # R R', Kaldi's name
     if np.abs(O - np.eye(len(e))).max() <= OFF_UNIT:
         return W
     inverse = _inverse_cholesky(O)
@@ -244,10 +244,10 @@ def gram_schmidt(R: np.ndarray) -> np.ndarray:
     return R
 
 
-def _symmetric(M: Array) -> np.ndarray:
-    """The mean of M and M' on the host, in double."""
+def symmetric(M: Array) -> np.ndarray:
+    """The mean of M and M' on the host, in double, for one matrix or a stack."""
     host = to_host(M).astype(np.float64)
-    return 0.5 * (host + host.T)
+    return 0.5 * (host + host.swapaxes(-1, -2))
 
 
 def _energy_after(x: Columns, H: Array, W: Array) -> Array:
