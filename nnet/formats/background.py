@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 DEPTH = 4  # items that may wait
+_PATIENCE = 10.0  # seconds for a thread that waits for a command to notice that the caller has gone
 _WAIT = 0.1  # seconds between looks at whether the caller has gone
 
 
@@ -45,4 +46,4 @@ def in_background(items: Iterator[T]) -> Iterator[T]:
             raise message[1]
     finally:
         stopped.set()
-        thread.join()
+        thread.join(_PATIENCE)

@@ -245,11 +245,23 @@ def write_words(target: KaldiOutput, words: Sequence[str]) -> None:
     target.text("\n")
 
 
-MATRIX = Kind("matrix", lambda s: read_matrix(s, np.float32), write_matrix, extract=matrix_range)
-DOUBLE_MATRIX = Kind("matrix", lambda s: read_matrix(s, np.float64), write_matrix, extract=matrix_range)
+# -- matrices and vectors
+
+
+def _real(name: str, read: Callable[..., Any], write: Callable[..., None], dtype: Any, extract: Any) -> Kind:
+    """Matrices or vectors in one precision, whatever the precision of the file or of the value given."""
+
+    def write_value(target: KaldiOutput, value: Any) -> None:
+        write(target, value.astype(dtype, copy=False) if isinstance(value, np.ndarray) else value)
+
+    return Kind(name, lambda source: read(source, dtype), write_value, extract=extract)
+
+
+MATRIX = _real("matrix", read_matrix, write_matrix, np.float32, matrix_range)
+DOUBLE_MATRIX = _real("matrix", read_matrix, write_matrix, np.float64, matrix_range)
 GENERAL_MATRIX = Kind("matrix", read_general_matrix, write_matrix, extract=matrix_range)
-VECTOR = Kind("vector", lambda s: read_vector(s, np.float32), write_vector, extract=vector_range)
-DOUBLE_VECTOR = Kind("vector", lambda s: read_vector(s, np.float64), write_vector, extract=vector_range)
+VECTOR = _real("vector", read_vector, write_vector, np.float32, vector_range)
+DOUBLE_VECTOR = _real("vector", read_vector, write_vector, np.float64, vector_range)
 INT_VECTOR = Kind("vector of integers", read_ints, write_ints)
 INT_VECTOR_VECTOR = Kind("list of vectors of integers", read_int_lists, write_int_lists)
 POSTERIOR = Kind("posterior", read_posterior, write_posterior)

@@ -79,11 +79,11 @@ class Places:
             raise ValueError(f"{key}: {place}: {error}") from None
 
     def _whole(self, key: str, name: str) -> Any:
-        if is_pipe(name) or name in ("", "-") or name.endswith(".gz"):
+        path, offset = split_offset(name)
+        if is_pipe(name) or name in ("", "-") or path.endswith(".gz"):
             self._check_command(key, name)
             with open_bytes(name) as stream:
                 return read_value(KaldiInput(stream, shown(name)), self.kind, key)
-        path, offset = split_offset(name)
         if self._path != path or self._source is None:
             self.close()
             self._source = KaldiInput(self._stack.enter_context(open_bytes(path)), path)

@@ -54,6 +54,8 @@ class Source:
 
     def seek(self, offset: int) -> None:
         """Continue at byte `offset` of a regular file."""
+        if offset == self.offset:
+            return
         if not self._start <= offset < self._start + len(self.buffer):
             self.stream.seek(offset)
             self._start, self.buffer = offset, b""

@@ -79,6 +79,8 @@ def open_bytes(name: str) -> Iterator[BinaryIO]:
 
 def _open_file(name: str) -> BinaryIO:
     path, offset = split_offset(name)
+    if offset and path.endswith(".gz"):
+        raise ValueError(f"{name}: a position inside a compressed file cannot be reached; unpack it first")
     if offset == 0 and not os.path.exists(path) and os.path.exists(name):
         path = name
     stream = open(path, "rb")  # noqa: SIM115 - the caller closes it

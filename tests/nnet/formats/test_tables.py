@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import threading
 
 import numpy as np
@@ -256,6 +257,33 @@ def test_a_command_inside_a_script_file_runs_with_consent(ten):
     (folder / "r.scp").write_text(f"k tail -c +6 {folder}/a | cat |\n")
     assert np.array_equal(next(read_table(f"scp,pipes:{folder}/r.scp", MATRIX))[1], x)
     assert np.array_equal(next(read_table(f"scp:{folder}/r.scp", MATRIX, allow_pipes=True))[1], x)
+
+
+def test_a_position_inside_a_compressed_file_is_refused(ten):
+    folder, _ = ten
+    write(f"ark:{folder}/a.gz", MATRIX, [X])
+    (folder / "r.scp").write_text(f"k {folder}/a.gz:5\n")
+    with pytest.raises(ValueError, match="inside a compressed file"):
+        list(read_table(f"scp:{folder}/r.scp", MATRIX))
+
+
+def test_a_named_pipe_may_stand_in_a_script_file(ten):
+    folder, x = ten
+    os.mkfifo(folder / "pipe")
+    (folder / "r.scp").write_text(f"k {folder}/pipe\n")
+    data = (folder / "a").read_bytes()[5:]
+    threading.Thread(target=lambda: (folder / "pipe").write_bytes(data)).start()
+    assert np.array_equal(next(read_table(f"scp:{folder}/r.scp", MATRIX))[1], x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "token"), [(MATRIX, b"FM"), (DOUBLE_MATRIX, b"DM"), (VECTOR, b"FV"), (DOUBLE_VECTOR, b"DV")]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_precision_is_that_of_the_table_not_of_the_value(kind, token, dtype, tmp_path):
+    value = np.ones((2, 2) if token[1:] == b"M" else 2, dtype)
+    write(f"ark:{tmp_path}/a", kind, [value])
+    assert (tmp_path / "a").read_bytes()[7:9] == token
 
 
 def test_a_plain_gunzip_inside_a_script_file_needs_no_consent(ten):
