@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -178,8 +179,10 @@ class ExampleMaker:
         return compressed(x) if self.options.compress else x
 
 
+@lru_cache(maxsize=1024)
 def frame_indexes(first: int, count: int, step: int = 1) -> np.ndarray:
-    """Indexes (count, 3) with n = 0, t = first, first + step, ..., x = 0."""
+    """Indexes (count, 3) with n = 0, t = first, first + step, ..., x = 0; read-only, shared by examples."""
     indexes = np.zeros((count, 3), np.int32)
     indexes[:, 1] = np.arange(first, first + step * count, step)
+    indexes.flags.writeable = False
     return indexes

@@ -73,7 +73,7 @@ def to_minibatch(
 def _columns(examples: Sequence[NnetExample], names: list[str]) -> dict[str, list[NnetIo]]:
     """The ios of all examples by name. Raises ValueError unless structures are equal."""
     columns = {io.name: [io] for io in examples[0].io}
-    first = {io.name: (io.indexes.tobytes(), io.features.shape) for io in examples[0].io}
+    first = {io.name: (io.indexes, io.features.shape) for io in examples[0].io}
     for eg, name in zip(examples[1:], names[1:]):
         if len(eg.io) != len(first):
             raise ValueError(f"{name} has {len(eg.io)} inputs and outputs, {names[0]} has {len(first)}")
@@ -83,13 +83,17 @@ def _columns(examples: Sequence[NnetExample], names: list[str]) -> dict[str, lis
                     f"{name} has '{io.name}', {names[0]} does not; only equal structures make a minibatch"
                 )
             indexes, shape = first[io.name]
-            if io.features.shape != shape or io.indexes.tobytes() != indexes:
+            if io.features.shape != shape or not _same(io.indexes, indexes):
                 raise ValueError(
                     f"{name}: '{io.name}' has {io.features.shape} values at other rows or of another size "
                     f"than {names[0]} with {shape}; only equal structures make a minibatch"
                 )
             columns[io.name].append(io)
     return columns
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a is b or np.array_equal(a, b)
 
 
 def _grid(io: NnetIo, where: str) -> Grid:
@@ -134,7 +138,7 @@ def _target(ios: list[NnetIo], grid: Grid) -> Target:
     sparse = [io.features for io in ios if isinstance(io.features, SparseMatrix)]
     if len(sparse) < len(ios):
         return DenseTarget(grid.frames, _values(ios, grid))
-    counts = np.concatenate([np.diff(m.indptr) for m in sparse])
+    counts = np.concatenate([m.indptr[1:] - m.indptr[:-1] for m in sparse])
     t, n = np.tile(grid.t, len(ios)), np.tile(grid.n, len(ios))
     n = n + np.repeat(np.arange(len(ios)) * grid.sequences, len(grid.t))
     return SparseTarget(

@@ -35,9 +35,10 @@ class SparseTargets:
         pointers = self.indptr[min(start, stop) : stop + 1]
         first, last = pointers[0], pointers[-1]
         sizes = np.zeros(len(weights), np.int64)
-        sizes[: len(pointers) - 1] = np.diff(pointers)
-        values = self.weight[first:last] * np.repeat(weights, sizes)
-        column = self.column[first:last]
+        sizes[: len(pointers) - 1] = pointers[1:] - pointers[:-1]
+        column, values = self.column[first:last], self.weight[first:last]
+        if weights.min() < 1:
+            values = values * np.repeat(weights, sizes)
         if not self.unique:
             sizes, column, values = _merged(sizes, column, values)
         return SparseMatrix(len(sizes), self.dim, _pointers(sizes), column, values)
@@ -109,7 +110,9 @@ def _check_classes(column: np.ndarray, dim: int) -> None:
 
 
 def _pointers(sizes: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(sizes)])
+    pointers = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=pointers[1:])
+    return pointers
 
 
 def _merged(

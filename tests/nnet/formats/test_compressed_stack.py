@@ -14,6 +14,8 @@ def matrices(rng, rows):
     x[3] = 2.5  # constant
     x[5, :, 2] = -1.0  # a constant column
     x[6] = np.round(x[6])  # many ties
+    x[7] = 1e6 + 0.05 * x[7] / np.abs(x[7]).max()  # a range as narrow as the precision: percentiles coincide
+    x[8] = 1e-33 * x[8] / np.abs(x[8]).max()
     return x
 
 
