@@ -10,8 +10,10 @@ _MODULES = (
     "activations",
     "dropout",
     "elementwise",
+    "gru",
     "linear",
     "normalize",
+    "recurrent",
     "shape",
     "tdnn",
 )

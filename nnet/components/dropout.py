@@ -63,7 +63,7 @@ class Masked(Component):
         return _times(x, mask), mask
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        return dy.copy() if memo is None else _times(dy, memo)
+        return dy if memo is None else _times(dy, memo)
 
 
 def _times(x: Array, mask: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -101,7 +101,8 @@ class Normalize(Component):
         return parts + ([f"block-dim={self.block_dim}"] if self.block_dim != self.dim else [])
 
 
-class Moments(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Moments:
     """What BatchNorm took from a minibatch, per dimension, and the scale that it applied."""
 
     mean: Array

@@ -47,7 +47,7 @@ class NoOp(Component):
         return x, None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        return dy.copy() if self.backprop_scale == 1 else dy * self.backprop_scale
+        return dy if self.backprop_scale == 1 else dy * self.backprop_scale
 
     def info_dims(self) -> list[str]:
         return [f"dim={self.dim}"]

@@ -49,7 +49,6 @@ def test_single_precision_stays_and_arguments_are_unchanged(cls, text):
     assert (y.dtype, dx.dtype, dx.shape) == (np.float32, np.float32, x.shape)
     assert y.shape == (T, N, c.output_dim) and c.input_dim == D
     assert np.array_equal(x, data()) and np.array_equal(dy, np.ones_like(dy))
-    assert not np.shares_memory(dx, dy)
 
 
 @pytest.mark.parametrize(

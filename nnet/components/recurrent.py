@@ -1,0 +1,242 @@
+"""The fused LSTM cell, and two identities that keep recurrent derivatives in bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from nnet.backend import Array, array_module, like, to_host
+from nnet.component import Component, Io, Updatable, common_options, config, param, stat
+from nnet.config_line import ConfigLine
+from nnet.kernels import gates
+from nnet.outer import NaturalGradient
+from nnet.summary import rms_info, summarize
+from nnet.weights import positive
+
+PEEPHOLES = NaturalGradient(rank=20, alpha=4.0, update_period=2, num_samples_history=1000.0)
+NONLINEARITIES = ("i_t_sigmoid", "f_t_sigmoid", "c_t_tanh", "o_t_sigmoid", "m_t_tanh")
+
+
+def in_range(line: ConfigLine, key: str, default: float, highest: float = float("inf")) -> float:
+    """The value of `key`, which must lie in [0, highest]."""
+    value = line.float(key, default)
+    if not 0 <= value <= highest:
+        raise ValueError(f"{line.where}: {key}={value} is not in [0, {highest:g}]")
+    return value
+
+
+@dataclass(kw_only=True, eq=False)
+class LstmNonlinearity(Updatable):
+    """(i, f, c, o parts, c_prev[, masks of i, f, o]) -> (c, m), with peepholes W (3, C) into i, f and o.
+
+        i = sigmoid(i_part + w_ic c_prev)        f = sigmoid(f_part + w_fc c_prev)
+        c = f mask_f c_prev + i mask_i tanh(c_part)
+        o = sigmoid(o_part + w_oc c)             m = o mask_o tanh(c)
+
+    Sums of the values and derivatives of the five nonlinearities are (5, C), in float64; self_repair_config
+    holds their five thresholds, then five scales. The masks get no derivative. memo: the five nonlinearities.
+    """
+
+    TYPE = "LstmNonlinearityComponent"
+
+    W: Array = param("3 C")
+    use_dropout: bool = config(False)
+    self_repair_config: Array = config()
+    value_sum: Array = stat()
+    deriv_sum: Array = stat()
+    self_repair_total: Array = stat()
+    count: float = stat(0.0)
+
+    @property
+    def cell_dim(self) -> int:
+        """C."""
+        return int(self.W.shape[1])
+
+    @property
+    def input_dim(self) -> int:
+        return 5 * self.cell_dim + (3 if self.use_dropout else 0)
+
+    @property
+    def output_dim(self) -> int:
+        return 2 * self.cell_dim
+
+    @classmethod
+    def configure(cls, line: ConfigLine, rng: np.random.Generator) -> Self:
+        C = positive(line, "cell-dim")
+        stddev = in_range(line, "param-stddev", 1.0)
+        tanh = in_range(line, "tanh-self-repair-threshold", 0.2, 1.0)
+        sigmoid = in_range(line, "sigmoid-self-repair-threshold", 0.05, 0.25)
+        scale = in_range(line, "self-repair-scale", 1e-5, 0.1)
+        return cls(
+            **common_options(line),
+            W=np.float32(stddev) * rng.standard_normal((3, C), dtype=np.float32),
+            use_dropout=line.bool("use-dropout", False),
+            self_repair_config=np.array([sigmoid, sigmoid, tanh, sigmoid, tanh] + 5 * [scale], np.float32),
+            value_sum=np.zeros((5, C)),
+            deriv_sum=np.zeros((5, C)),
+            self_repair_total=np.zeros(5),
+        )
+
+    def forward(self, x: Array, io: Io) -> tuple[Array, Array]:
+        parts, c_prev, masks = self._split(x)
+        v, y = gates.lstm_forward(parts, c_prev, self.W, masks)
+        return y, v
+
+    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
+        repair = None if delta is None else self._repair(x.dtype)
+        d = self._derivatives(dy, x, memo, repair)
+        d = d.reshape(*d.shape[:2], -1)
+        if not self.use_dropout:
+            return d
+        xp = array_module(x)
+        return xp.concatenate([d, xp.zeros((*d.shape[:2], 3), d.dtype)], axis=-1)
+
+    def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
+        C, xp = self.cell_dim, array_module(x)
+        d = self._derivatives(dy, x, memo, self._repair(x.dtype))
+        c_prev, c = self._split(x)[1], y[..., :C]
+        dW = xp.empty((3, C), x.dtype)
+        dW[:2] = xp.einsum("tnkc,tnc->kc", d[:, :, :2], c_prev)
+        dW[2] = xp.einsum("tnc,tnc->c", d[:, :, 3], c)
+        self._count(delta, memo)
+        rate = delta.learning_rate
+        if not delta.is_gradient:
+            ng = PEEPHOLES.of(delta, "peepholes")
+            dW, scale = ng.precondition(dW, update=not delta.scratch.get("frozen", False))
+            rate = rate * scale
+        delta.W += rate * dW
+
+    def _split(self, x: Array) -> tuple[Array, Array, Any]:
+        """Parts (T, N, 4, C), c_prev (T, N, C) and three masks (T, N, 1) or None."""
+        C = self.cell_dim
+        parts = x[..., : 4 * C].reshape(*x.shape[:2], 4, C)
+        masks = tuple(x[..., 5 * C + k : 5 * C + k + 1] for k in range(3)) if self.use_dropout else None
+        return parts, x[..., 4 * C : 5 * C], masks
+
+    def _derivatives(self, dy: Array, x: Array, memo: Array, repair: Array | None) -> Array:
+        _, c_prev, masks = self._split(x)
+        return gates.lstm_backward(dy, memo, c_prev, self.W, masks, repair)
+
+    def _flat(self) -> Array:
+        """Which units are saturated, (5, C): average derivative (over one frame more) below the threshold."""
+        return self.deriv_sum / (1 + self.count) < self.self_repair_config[:5, None]
+
+    @cached_property
+    def _repairs(self) -> bool:
+        return bool(to_host(self.self_repair_config)[5:].any())
+
+    def _repair(self, dtype: Any) -> Array | None:
+        if not self._repairs:
+            return None
+        return self._flat() * self.self_repair_config[5:, None].astype(dtype)
+
+    def _count(self, delta: Self, v: Array) -> None:
+        n = v.shape[0] * v.shape[1]
+        value, deriv = gates.lstm_sums(v)
+        delta.value_sum += value
+        delta.deriv_sum += deriv
+        delta.self_repair_total += self._flat().sum(axis=1) * float(n)
+        delta.count += n
+
+    def info(self) -> list[str]:
+        parts = [*super().info(), f"cell-dim={self.cell_dim}", f"use-dropout={str(self.use_dropout).lower()}"]
+        parts += [rms_info(name, row) for name, row in zip(("w_ic", "w_fc", "w_oc"), self.W)]
+        if self.count > 0:
+            parts.append(f"count={self.count:.3g}")
+        return parts + [self._nonlinearity_info(k, name) for k, name in enumerate(NONLINEARITIES)]
+
+    def _nonlinearity_info(self, k: int, name: str) -> str:
+        threshold, scale = (float(to_host(self.self_repair_config)[j]) for j in (k, k + 5))
+        parts = [f"self-repair-lower-threshold={threshold:g}", f"self-repair-scale={scale:g}"]
+        if self.count != 0:
+            repaired = float(self.self_repair_total[k]) / (self.count * self.cell_dim)
+            parts.append(f"self-repaired-proportion={repaired:g}")
+            parts.append(f"value-avg={summarize(self.value_sum[k] / self.count)}")
+            parts.append(f"deriv-avg={summarize(self.deriv_sum[k] / self.count)}")
+        return f"{name}={{ {', '.join(parts)} }}"
+
+
+@dataclass(kw_only=True, eq=False)
+class BackpropTruncation(Component):
+    """y = scale x; of the derivative, scaled too, rows are clipped to a norm of clipping_threshold.
+
+    Rows beyond zeroing_threshold become zero if recurrence_interval frames back lies in another stretch of
+    zeroing_interval frames; stretches start at multiples of it, shifted by the number of the sequence.
+    A threshold of 0 is off.
+    """
+
+    TYPE = "BackpropTruncationComponent"
+
+    dim: int = config()
+    scale: float = config(1.0)
+    clipping_threshold: float = config(30.0)
+    zeroing_threshold: float = config(15.0)
+    zeroing_interval: int = config(20)
+    recurrence_interval: int = config(1)
+    num_clipped: float = stat(0.0)
+    num_zeroed: float = stat(0.0)
+    count: float = stat(0.0)
+    num_zeroing_boundaries: float = stat(0.0)
+
+    @property
+    def input_dim(self) -> int:
+        return self.dim
+
+    @property
+    def output_dim(self) -> int:
+        return self.dim
+
+    @classmethod
+    def configure(cls, line: ConfigLine, rng: np.random.Generator) -> Self:
+        c = cls(
+            dim=positive(line, "dim"),
+            scale=line.float("scale", 1.0),
+            clipping_threshold=in_range(line, "clipping-threshold", 30.0),
+            zeroing_threshold=in_range(line, "zeroing-threshold", 15.0),
+            zeroing_interval=line.int("zeroing-interval", 20),
+            recurrence_interval=line.int("recurrence-interval", 1),
+        )
+        for name in ("scale", "zeroing_interval", "recurrence_interval"):
+            if not getattr(c, name) > 0:
+                raise ValueError(f"{line.where}: {name.replace('_', '-')}={getattr(c, name)} is not positive")
+        return c
+
+    def forward(self, x: Array, io: Io) -> tuple[Array, None]:
+        return x if self.scale == 1 else x * self.scale, None
+
+    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
+        squared = array_module(dy).einsum("tnd,tnd->tn", dy, dy) * self.scale**2
+        relative = squared / (self.clipping_threshold or 1e10) ** 2
+        boundary = self._boundaries(io)
+        zeroed = (squared > (self.zeroing_threshold or 1e10) ** 2) & like(boundary, dy)
+        if delta is not None:
+            delta.num_clipped = delta.num_clipped + (relative >= 1).sum()
+            delta.num_zeroed = delta.num_zeroed + zeroed.sum()
+            delta.count += boundary.size
+            delta.num_zeroing_boundaries += int(boundary.sum())
+        factor = relative.clip(1, None) ** -0.5 * (self.scale * ~zeroed)
+        return dy * factor.astype(dy.dtype)[..., None]
+
+    def _boundaries(self, io: Io) -> np.ndarray:
+        """Whether frames t and t - recurrence_interval of a sequence lie in different stretches, (T, N)."""
+        t = np.asarray(io.t_out)[:, None] - np.arange(io.n)
+        return t // self.zeroing_interval != (t - self.recurrence_interval) // self.zeroing_interval
+
+    def info_dims(self) -> list[str]:
+        return [f"dim={self.dim}"]
+
+    def info(self) -> list[str]:
+        return [
+            f"scale={self.scale:g}",
+            f"count={self.count:.3g}",
+            f"recurrence-interval={self.recurrence_interval}",
+            f"clipping-threshold={self.clipping_threshold:g}",
+            f"clipped-proportion={self.num_clipped / self.count if self.count > 0 else 0:g}",
+            f"zeroing-threshold={self.zeroing_threshold:g}",
+            f"zeroing-interval={self.zeroing_interval}",
+            f"zeroed-proportion={self.num_zeroed / (self.num_zeroing_boundaries or 1):g}",
+            f"count-zeroing-boundaries={int(self.num_zeroing_boundaries)}",
+        ]

@@ -1,0 +1,1 @@
+"""Arithmetic that several components share, on arrays of numpy or CuPy."""

@@ -1,0 +1,118 @@
+"""Sigmoid and tanh gates of recurrent cells, an LSTM cell forwards and backwards, sums for self-repair.
+
+v (T, N, 5, C) holds the nonlinearities of an LSTM cell in Kaldi's order:
+i, f, g = tanh(c_part), o, h = tanh(c).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnet.backend import Array, array_module
+
+Masks = tuple[Array, Array, Array] | None
+
+I, F, G, O, H = range(5)  # noqa: E741  the gates have these names
+
+
+def sigmoid(x: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-x))."""
+    xp = array_module(x)
+    y = xp.negative(x, out=out)
+    with np.errstate(over="ignore"):  # exp(-x) = inf gives the right limit, 0
+        xp.exp(y, out=y)
+    y += 1
+    return xp.reciprocal(y, out=y)
+
+
+def lstm_forward(parts: Array, c_prev: Array, W: Array, masks: Masks) -> tuple[Array, Array]:
+    """v (T, N, 5, C) and y (T, N, 2C) = (c, m) from parts (T, N, 4, C) of i, f, c, o and c_prev (T, N, C).
+
+    W (3, C) are the peepholes into i, f and o; masks (T, N, 1) scale the gates i, f and o.
+    """
+    xp = array_module(parts)
+    T, N, _, C = parts.shape
+    v = xp.empty((T, N, 5, C), parts.dtype)
+    gates = v[:, :, :2]
+    xp.multiply(c_prev[:, :, None], W[:2], out=gates)
+    gates += parts[:, :, :2]
+    sigmoid(gates, out=gates)
+    xp.tanh(parts[:, :, 2], out=v[:, :, G])
+    i, f, o_scale = scaled(v, masks)
+    y = xp.empty((T, N, 2 * C), parts.dtype)
+    c, m = y[..., :C], y[..., C:]
+    xp.multiply(f, c_prev, out=c)
+    c += i * v[:, :, G]
+    o = xp.multiply(c, W[2], out=v[:, :, O])
+    o += parts[:, :, 3]
+    sigmoid(o, out=o)
+    xp.multiply(o, xp.tanh(c, out=v[:, :, H]), out=m)
+    if o_scale is not None:
+        m *= o_scale
+    return v, y
+
+
+def scaled(v: Array, masks: Masks) -> tuple[Array, Array, Array | None]:
+    """The gates i and f as they act, and the mask of o."""
+    if masks is None:
+        return v[:, :, I], v[:, :, F], None
+    return v[:, :, I] * masks[0], v[:, :, F] * masks[1], masks[2]
+
+
+def lstm_backward(dy: Array, v: Array, c_prev: Array, W: Array, masks: Masks, repair: Array | None) -> Array:
+    """(T, N, 5, C): derivatives by the parts of i, f, c and o, and by c_prev, for dy (T, N, 2C).
+
+    `repair` (5, C) pulls each nonlinearity towards zero, by repair (2v - 1) for sigmoids, repair v for tanhs.
+    """
+    xp = array_module(v)
+    C = c_prev.shape[-1]
+    slope = slopes(v)
+    pull = None if repair is None else pulls(v, repair)
+    i, f, o_scale = scaled(v, masks)
+    dm = dy[..., C:] if o_scale is None else dy[..., C:] * o_scale
+    dx = xp.empty((*dy.shape[:2], 5, C), dy.dtype)
+    do = xp.multiply(dm, v[:, :, H], out=dx[:, :, 3])
+    do *= slope[:, :, O]
+    if pull is not None:
+        do -= pull[:, :, O]
+    dc = dm * v[:, :, O]
+    dc *= slope[:, :, H]
+    dc += dy[..., :C]
+    dc += do * W[2]
+    if pull is not None:
+        dc -= pull[:, :, H]
+    xp.multiply(dc, v[:, :, G] if masks is None else v[:, :, G] * masks[0], out=dx[:, :, I])
+    xp.multiply(dc, c_prev if masks is None else c_prev * masks[1], out=dx[:, :, F])
+    xp.multiply(dc, i, out=dx[:, :, 2])
+    dx[:, :, :3] *= slope[:, :, :3]
+    if pull is not None:
+        dx[:, :, :3] -= pull[:, :, :3]
+    dc_prev = xp.multiply(dc, f, out=dx[:, :, 4])
+    dc_prev += dx[:, :, I] * W[0]
+    dc_prev += dx[:, :, F] * W[1]
+    return dx
+
+
+def slopes(v: Array) -> Array:
+    """Derivatives of the five nonlinearities from their values: v (1 - v) or 1 - v^2."""
+    xp = array_module(v)
+    s = v * v
+    for sigmoids in (slice(0, 2), O):
+        xp.subtract(v[:, :, sigmoids], s[:, :, sigmoids], out=s[:, :, sigmoids])
+    xp.subtract(1, s[:, :, G::2], out=s[:, :, G::2])
+    return s
+
+
+def pulls(v: Array, repair: Array) -> Array:
+    """What self-repair subtracts from the derivative at the input of each nonlinearity."""
+    is_sigmoid = array_module(v).asarray([[1], [1], [0], [1], [0]], dtype=v.dtype)
+    return v * (repair * (1 + is_sigmoid)) - repair * is_sigmoid
+
+
+def lstm_sums(v: Array) -> tuple[Array, Array]:
+    """Sums over frames of the values and of the derivatives of the five nonlinearities, each (5, C)."""
+    xp = array_module(v)
+    total, square = v.sum(axis=(0, 1)), xp.einsum("tnkc,tnkc->kc", v, v)
+    deriv = total - square
+    deriv[G::2] = v.shape[0] * v.shape[1] - square[G::2]
+    return total, deriv.clip(0, None)
