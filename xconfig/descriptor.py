@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 # What each operator takes: d a descriptor, d* any number more of them, t an offset or value in frames,
 # t? the same, optional, m a positive period, v the name of an index (t or x), f a number, n a dimension.
@@ -28,6 +29,7 @@ _WANTED = {
     "f": "a number",
     "n": "a positive integer",
 }
+_DEEPEST = 100
 _TOKEN = re.compile(r"\[\s*[^\]\s]*\s*\](?:\.[-\w.]+)?|[()@,]|[^\s()@,\[\]]+|[\[\]]")
 _NAME = re.compile(r"[a-zA-Z_][-a-zA-Z_0-9.]*")
 _INTEGER = re.compile(r"[-+]?\d+")
@@ -71,6 +73,9 @@ def parse_descriptor(text: str, previous: Sequence[str] = ()) -> Descriptor:
 
     Raises ValueError with the text and what was expected.
     """
+    depth = max(accumulate((c == "(") - (c == ")") for c in text), default=0)
+    if depth > _DEEPEST:
+        raise ValueError(f"descriptor nested {depth} deep, more than {_DEEPEST}")
     reader = _Reader(_TOKEN.findall(text), previous)
     try:
         descriptor = reader.descriptor()

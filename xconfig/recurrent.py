@@ -6,9 +6,7 @@ from xconfig.emit import Emitter, Value
 from xconfig.layer import Layer, option, option_group, require
 
 _PROJECTED = "lstmp|pgru"
-_PLAIN_GATES = (
-    "^lstmp?-|gru"  # types built of separate gates, or whose options Kaldi keeps in common with those
-)
+_PLAIN_GATES = "^lstmp?-|gru"  # types of separate gates, and those that have the same options in Kaldi
 
 
 @option_group
@@ -32,12 +30,10 @@ class Recurrent(Layer):
         1.0e-05, "self-repair of the gates", least=0.0, most=1.0, only=_PLAIN_GATES
     )
     dropout_proportion: float = option(
-        -1.0, "dropout on the gates; -1: none", least=0.0, most=1.0, off=-1.0, only="lstmp|norm"
+        -1.0, "dropout on the gates; -1: none", least=0.0, most=1.0, off=-1.0, only=r"lstmp|\bnorm-"
     )
     l2_regularize: float = option(0.0, "strength of L2 regularisation", only="lstm|^norm-opgru")
-    decay_time: float = option(
-        -1.0, "frames in which the memory decays to 1/e; below 0: it does not", only="lstm"
-    )
+    decay_time: float = option(-1.0, "frames in which the memory decays to 1/e; -1: it does not", only="lstm")
 
     @property
     def affine(self) -> dict[str, Value]:
@@ -57,10 +53,6 @@ class Recurrent(Layer):
         """Whether the gates have dropout."""
         return self.dropout_proportion != -1.0
 
-    def check_delay(self) -> None:
-        """A recurrence needs another frame to read."""
-        require(self.delay != 0, "delay=0, but a layer cannot read its own output of the same frame")
-
     def take_projections(self) -> tuple[int, int]:
         """Columns fed back and columns of the output, defaults filled in."""
         if self.recurrent_projection_dim <= 0:
@@ -78,6 +70,7 @@ class Recurrent(Layer):
 
     def before(self, net: Emitter, suffix: str) -> str:
         """Descriptor of node `suffix` at the frame that the recurrence reads, zero where there is none."""
+        require(self.delay != 0, "delay=0, but a layer cannot read its own output of the same frame")
         return f"IfDefined(Offset({net.full(suffix)}, {self.delay}))"
 
     def truncation(self, net: Emitter, suffix: str, dim: int) -> None:

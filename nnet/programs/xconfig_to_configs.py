@@ -59,7 +59,7 @@ def xconfig_to_configs(options: Options) -> None:
     for name in ("xconfig_file", "config_dir"):
         if not getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} must be given")
-    with open(options.xconfig_file, encoding="utf-8") as stream:
+    with open(options.xconfig_file, encoding="utf-8", errors="replace") as stream:
         text = stream.read()
     existing = _existing(options.existing_model)
     dims = {name: existing.dim(name) for name in existing.nodes} if existing else {}

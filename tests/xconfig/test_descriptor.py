@@ -52,6 +52,7 @@ def test_sugar_is_spelled_in_full_and_stays_so(text, full):
         ("[-3]", r"\[-3\] asks for 3 layers above, there are 2"),
         ("[1]", "brackets hold a negative number"),
         ("[-1", r"expected a descriptor, found \[|brackets hold"),
+        ("Round(" * 101 + "a" + ", 2)" * 101, "nested 101 deep, more than 100"),
         (")", r"expected a descriptor, found \)"),
     ],
 )

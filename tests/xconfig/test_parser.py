@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from xconfig.layer import LAYERS
 from xconfig.parser import parse_xconfig
@@ -302,3 +304,43 @@ def test_gates_of_a_gru_can_be_dropped_where_the_type_has_dropout(kind):
     found = [line for line in net.configs["final"] if "type=DropoutComponent" in line]
     assert len(found) == (0 if not dropout else 2 if kind == "norm-pgru" else 1)
     assert all("dropout-per-frame=true" in line for line in found)
+
+
+_PIECES = [
+    "tdnnf-layer",
+    "stats-layer",
+    "lstmp-layer",
+    "name=a",
+    "dim=",
+    "input=",
+    "Append(",
+    "[-1]",
+    "@",
+    "-1",
+    ",",
+    ")",
+]
+_PIECES += [
+    "res-block",
+    "height=",
+    "0",
+    "1e9",
+    "nan",
+    "config=mean(",
+    ":",
+    '"',
+    "time-stride=",
+    "delay=",
+    "cell-dim=",
+    " ",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map("".join))
+def test_whatever_a_line_says_it_is_built_or_refused_in_one_line(line):
+    try:
+        network(line)
+    except ValueError as error:
+        assert str(error).startswith("net.xconfig:3: ") or "net.xconfig:4: " in str(error)
+        assert "\n" not in str(error)

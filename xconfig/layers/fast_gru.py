@@ -16,7 +16,6 @@ class FastGruLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Gates and W x -> gru_nonlin -> y."""
-        self.check_delay()
         c, n = self.cell_dim, net.name
         gate_matrices(self, net, x.dim, {"W_z.xh": c, "W_r.xh": c}, c)
         nonlinearities(self, net, {"z": c, "r": c})
@@ -41,7 +40,6 @@ class FastPgruLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Gates and W x -> gru_nonlin -> projection."""
-        self.check_delay()
         c, n = self.cell_dim, net.name
         r, dim = self.take_projections()
         gate_matrices(self, net, x.dim, {"W_z.xs": c, "W_r.xs": r}, r)
@@ -66,7 +64,6 @@ class FastOpgruLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Gates and W x -> gru_nonlin -> times the output gate -> projection."""
-        self.check_delay()
         c, n = self.cell_dim, net.name
         r, dim = self.take_projections()
         gate_matrices(self, net, x.dim, {"W_z.xs": c, "W_o.xs": c}, r)

@@ -16,16 +16,14 @@ class FastLstmLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """W_all -> lstm_nonlin, whose output (c, m) is fed back through cm_trunc."""
-        self.check_delay()
         c = self.cell_dim
         net.component("W_all", AFFINE, input_dim=x.dim + c, output_dim=4 * c, **self.affine)
         nonlinearity(self, net, self.lstm_nonlinearity_options)
         self.truncation(net, "cm_trunc", 2 * c)
         net.node("W_all", f"Append({x.text}, {self.before(net, 'm_trunc')})")
         core_nodes(self, net, net.full("W_all"))
-        cells = (
-            f"dim-range-node name={net.full('c')} input-node={net.full('lstm_nonlin')} dim-offset=0 dim={c}"
-        )
+        source = net.full("lstm_nonlin")
+        cells = f"dim-range-node name={net.full('c')} input-node={source} dim-offset=0 dim={c}"
         net.auxiliary["c"] = Signal(net.full("c"), c, late=cells)
         m = net.signal("m", c)
         return net.add("m_batchnorm", "BatchNormComponent", m, c, dim=c) if "batchnorm" in self.words else m
@@ -43,7 +41,6 @@ class LstmbLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """W_all_a -> W_all_b -> W_all_b_so -> lstm_nonlin -> m_batchnorm."""
-        self.check_delay()
         c, b = self.cell_dim, self.bottleneck_dim
         net.component(
             "W_all_a", LINEAR, input_dim=x.dim + c, orthonormal_constraint=self.orthonormal_constraint,
@@ -76,7 +73,6 @@ class FastLstmpLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """W_all -> lstm_nonlin -> W_rp; cells and the first columns of W_rp are fed back through cr_trunc."""
-        self.check_delay()
         c = self.cell_dim
         r, dim = self.take_projections()
         net.component("W_all", AFFINE, input_dim=x.dim + r, output_dim=4 * c, **self.affine)

@@ -14,7 +14,9 @@ class IdctLayer(Layer):
     """Cepstra to filterbank energies, by a fixed matrix that this layer writes to its file."""
 
     dim: int = option(-1, "number of columns of the output", from_input=True, least=1)
-    cepstral_lifter: float = option(22.0, "liftering coefficient Q that the cepstra were made with; 0: none")
+    cepstral_lifter: float = option(
+        22.0, "liftering coefficient Q that the cepstra were made with; 0: none", least=0.0
+    )
     affine_transform_file: str = option("", "where the matrix is written", required=True)
     include_in_init: bool = option(False, "write it to init.config too: it precedes a fixed-affine-layer")
 

@@ -16,7 +16,6 @@ class GruLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Components, then nodes z, r, h, y, s."""
-        self.check_delay()
         c = self.cell_dim
         reset_components(self, net, x.dim, c)
         recurrent = f"Append({x.text}, {self.before(net, 's_t')})"
@@ -37,7 +36,6 @@ class PgruLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Components, then nodes z, r, h, y and the projection."""
-        self.check_delay()
         r, dim = self.take_projections()
         reset_components(self, net, x.dim, r, {"dropout_z": self.cell_dim, "dropout_r": r})
         recurrent = f"Append({x.text}, {self.before(net, 's_t')})"
@@ -57,7 +55,6 @@ class OpgruLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Components, then nodes z, o, h, y, the gated output and the projection."""
-        self.check_delay()
         r, dim = self.take_projections()
         self.components(net, x.dim, r)
         n = net.name

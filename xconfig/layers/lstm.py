@@ -15,7 +15,6 @@ class LstmLayer(Recurrent):
 
     def build(self, net: Emitter, x: Signal) -> Signal:
         """Components of gates and cells, nodes, then projection."""
-        self.check_delay()
         projected = self.kind != "lstm-layer"
         fed_back, dim = self.take_projections() if projected else (self.cell_dim, self.cell_dim)
         self.matrices(net, x.dim + fed_back)
