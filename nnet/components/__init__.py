@@ -13,6 +13,7 @@ _MODULES = (
     "gru",
     "linear",
     "normalize",
+    "pooling",
     "recurrent",
     "shape",
     "tdnn",
