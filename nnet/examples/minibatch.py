@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.examples.rows import GeneralMatrix
-from nnet.formats.compressed_stack import dense_stack
+from nnet.examples.rows import stacked
 from nnet.formats.examples import NnetExample, NnetIo
-from nnet.formats.matrix import CompressedMatrix, SparseMatrix, dense
+from nnet.formats.matrix import SparseMatrix
 from nnet.minibatch import DenseTarget, Minibatch, SparseTarget, Target
 
 N, T, X = 0, 1, 2  # columns of NnetIo.indexes
@@ -118,20 +117,12 @@ def _grid(io: NnetIo, where: str) -> Grid:
 
 def _values(ios: list[NnetIo], grid: Grid) -> np.ndarray:
     """Features as (T, N, D)."""
-    rows = _stacked([io.features for io in ios])  # (rows, examples, D)
+    rows = stacked([io.features for io in ios])  # (rows, examples, D)
     if grid.in_order:
         return rows
     out = np.empty((len(grid.frames), len(ios), grid.sequences, rows.shape[2]), np.float32)
     out[grid.t, :, grid.n] = rows
     return out.reshape(len(grid.frames), -1, rows.shape[2])
-
-
-def _stacked(matrices: list[GeneralMatrix]) -> np.ndarray:
-    """Values of equal-sized matrices as (rows, matrices, cols), decompressed at one go if stored alike."""
-    packed = [m for m in matrices if isinstance(m, CompressedMatrix)]
-    if len(packed) == len(matrices) and len({m.storage for m in packed}) == 1:
-        return dense_stack(packed)
-    return np.stack([dense(m) for m in matrices], axis=1).astype(np.float32, copy=False)
 
 
 def _target(ios: list[NnetIo], grid: Grid) -> Target:

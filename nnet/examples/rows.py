@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnet.formats.compressed_stack import compress_stack
+from nnet.formats.compressed_stack import compress_stack, dense_stack
 from nnet.formats.matrix import CompressedMatrix, GeneralMatrix, SparseMatrix, compress, dense
 
-__all__ = ["GeneralMatrix", "append_rows", "compressed", "padded_stack", "scaled", "select_rows"]
+__all__ = ["GeneralMatrix", "append_rows", "compressed", "padded_stack", "scaled", "select_rows", "stacked"]
 
 
 def compressed(m: GeneralMatrix) -> GeneralMatrix:
@@ -29,10 +29,20 @@ def padded_stack(m: GeneralMatrix, starts: Sequence[int], count: int, compress: 
     return list(compress_stack(stack)) if compress else list(stack)
 
 
+def stacked(matrices: Sequence[GeneralMatrix]) -> np.ndarray:
+    """Values of equal-sized matrices as (rows, matrices, cols), decompressed at one go if stored alike."""
+    packed = [m for m in matrices if isinstance(m, CompressedMatrix)]
+    if len(packed) == len(matrices) and len({m.storage for m in packed}) == 1:
+        return dense_stack(packed)
+    return np.stack([dense(m) for m in matrices], axis=1).astype(np.float32, copy=False)
+
+
 def append_rows(parts: Sequence[GeneralMatrix]) -> GeneralMatrix:
     """All rows one after the other: sparse if all parts are sparse, else dense (AppendGeneralMatrixRows)."""
     sparse = [p for p in parts if isinstance(p, SparseMatrix)]
     if len(sparse) < len(parts):
+        if len({p.shape for p in parts}) == 1:
+            return stacked(parts).transpose(1, 0, 2).reshape(-1, parts[0].shape[1])
         return np.concatenate([dense(p) for p in parts]).astype(np.float32, copy=False)
     entries = np.cumsum([0] + [p.indptr[-1] for p in sparse])
     indptr = np.concatenate([[0], *(p.indptr[1:] + first for p, first in zip(sparse, entries))])

@@ -175,3 +175,27 @@ def test_no_examples_give_no_statistics_and_others_must_have_an_output(rng):
     eg.io[1].name = "output-2"
     with pytest.raises(ValueError, match="io 'output-2', but the network has no such"):
         output_stats(spliced(), [eg])
+
+
+@pytest.mark.parametrize("text, message", [
+    ("<LDAACCS> <VECSIZE> -1 <NUMCLASSES> 2 ", "statistics of dimension -1 for 2 classes"),
+    ("<LDAACCS> <VECSIZE> 1 <NUMCLASSES> 2 <ZERO_ACCS>  [ 1 1 ]\n<FIRST_ACCS>  [\n 1\n 2 ]\n"
+     "<SECOND_ACCS> [\n1 \n1 2 ]\n</LDAACCS> ",
+     r"statistics for 2 classes and dimension 1 have the shapes \(2,\), \(2, 1\), \(2, 2\)"),
+    ("<LDAACCS> <VECSIZE> 1 <NUMCLASSES> 1 <ZERO_ACCS>  [ 1 ]\n<FIRST_ACCS>  [\n 1 ]\n"
+     "<SECOND_ACCS> [\n1 2 ]\n</LDAACCS> ", "2 numbers are no lower triangle"),
+    ("<LDAACCS> <VECSIZE> 1 <NUMCLASSES> 1 <FIRST_ACCS> ", "expected <ZERO_ACCS>, found <FIRST_ACCS>"),
+])  # fmt: skip
+def test_damaged_statistics_are_refused_with_the_file_and_the_place(tmp_path, text, message):
+    (tmp_path / "bad.acc").write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        read_stats(str(tmp_path / "bad.acc"))
+    assert "bad.acc, byte" in str(error.value)
+
+
+def test_truncated_statistics_are_refused(tmp_path):
+    data = (GOLDEN / "stats.acc").read_bytes()
+    for size in (1, 30, 300, len(data) - 40, len(data) - 3):
+        (tmp_path / "cut").write_bytes(data[:size])
+        with pytest.raises(ValueError, match="cut, byte"):
+            read_stats(str(tmp_path / "cut"))
