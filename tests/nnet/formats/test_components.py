@@ -188,9 +188,9 @@ def test_a_bias_of_another_size_is_refused(plain_classes):
 
 def test_time_offsets_must_divide_the_columns(plain_classes):
     body = "<LearningRate> 1 <TimeOffsets> [ 0 1 ] <LinearParams> [ 1 2 3 ]\n <BiasParams> [ 1 ]\n"
-    rest = "<OrthonormalConstraint> 0 <UseNaturalGradient> T <NumSamplesHistory> 1 <AlphaInOut> 1 1 <RankInOut> 1 1"
+    rest = "<OrthonormalConstraint> 0 <UseNaturalGradient> T <NumSamplesHistory> 1 <AlphaInOut> 1 1 "
     with pytest.raises(FormatError, match="3 columns, not a multiple of the 2 time offsets"):
-        text("TdnnComponent", f"{body} {rest}")
+        text("TdnnComponent", f"{body} {rest} <RankInOut> 1 1")
 
 
 def test_an_old_permutation_of_floats_is_read(plain_classes):
