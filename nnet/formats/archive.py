@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -65,4 +64,6 @@ def shown(name: str) -> str:
 
 def warn(message: str) -> None:
     """Tell the user of something that was passed over."""
+    import logging  # noqa: PLC0415 - costs 10 ms, wanted seldom
+
     logging.getLogger("nnet").warning("WARNING (tables) %s", message)

@@ -99,8 +99,10 @@ def check_token(token: str) -> None:
     """Raise ValueError unless `token` is a word that can be read back."""
     if not token:
         raise ValueError("an empty text cannot be written as a token")
-    if len(token.split()) != 1 or token != token.strip():
-        raise ValueError(f"{token!r} cannot be written as a token: it contains white space")
+    if not token.isprintable() or len(token.split()) != 1 or token != token.strip():
+        raise ValueError(
+            f"{token!r} cannot be written as a token: it contains white space or control characters"
+        )
 
 
 def as_int32(values: Iterable[int] | np.ndarray) -> np.ndarray:

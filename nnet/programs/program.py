@@ -52,9 +52,10 @@ def run_program(
     except KeyboardInterrupt:
         return _failed(prog, "interrupted", INTERRUPTED)
     except BrokenPipeError:
-        _silence_stdout()
+        _drop_output()
         return NO_READER
     except (ValueError, OSError, MemoryError) as error:
+        _drop_output()
         return _failed(prog, _message(error), 1)
 
 
@@ -113,7 +114,10 @@ def _message(error: Exception) -> str:
     return str(error)
 
 
-def _silence_stdout() -> None:
-    """Point standard output at /dev/null, so that the interpreter's last flush does not fail again."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop_output() -> None:
+    """If standard output takes no more, point it at /dev/null, as the interpreter flushes it once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

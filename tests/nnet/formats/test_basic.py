@@ -176,6 +176,7 @@ def test_a_header_that_is_only_half_there_is_an_error(tmp_path):
     [
         ("token", "a b", "white space"),
         ("token", "", "empty"),
+        ("token", "a\0b", "control characters"),
         ("int32", 2**31, "32 bits"),
         ("int_vector", [2**31], "32 bits"),
         ("int_vector", np.array([0.5]), "expected integers"),
@@ -192,3 +193,14 @@ def test_a_new_line_is_for_text_only():
     KaldiOutput(stream, True).newline()
     KaldiOutput(stream, False).newline()
     assert stream.getvalue() == b"\n"
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_vectors_and_matrices_are_read_and_written_among_tokens(binary):
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    data = written(binary, ("token", "<A>"), ("vector", x[0]), ("matrix", x), ("token", "</A>"))
+    source = reader(data, binary)
+    source.expect("<A>")
+    assert np.array_equal(source.vector(), x[0])
+    assert np.array_equal(source.matrix(), x)
+    assert source.expect("</A>") == "</A>"

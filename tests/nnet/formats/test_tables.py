@@ -211,7 +211,23 @@ def test_ranges_include_their_end_and_may_exceed_it_by_three(ten, text, rows, co
 
 
 @pytest.mark.parametrize(
-    "text", ["9:13", "10:11", "3:2", "-1:2", "0:1,0:3", "1", "a:b", "0:1,0:1,0:1", "0:", ",", ",:", ":,"]
+    "text",
+    [
+        "9:13",
+        "10:11",
+        "3:2",
+        "-1:2",
+        "0:1,0:3",
+        "1",
+        "a:b",
+        "",
+        "0:1[0:1",
+        "0:1,0:1,0:1",
+        "0:",
+        ",",
+        ",:",
+        ":,",
+    ],
 )
 def test_ranges_outside_the_matrix_are_errors(ten, text):
     folder, _ = ten

@@ -122,18 +122,14 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(tmp_path):
     assert done.stderr == b""
 
 
-def test_a_full_disk_is_one_line(tmp_path):
+@pytest.mark.parametrize("target", ["ark:/dev/full", "ark:- > /dev/full"])
+@pytest.mark.parametrize("size", [10, 10_000])
+def test_a_full_disk_is_one_line(target, size, tmp_path):
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
-    (tmp_path / "a").write_text("".join(f"key{n} {n}\n" for n in range(10_000)))
-    command = [
-        sys.executable,
-        "-m",
-        "nnet.programs.copy_int_vector",
-        "--print-args=false",
-        f"ark:{tmp_path}/a",
-    ]
-    done = subprocess.run([*command, "ark:/dev/full"], capture_output=True, check=False)
+    (tmp_path / "a").write_text("".join(f"key{n} {n}\n" for n in range(size)))
+    copy = f"{sys.executable} -m nnet.programs.copy_int_vector --print-args=false ark:{tmp_path}/a {target}"
+    done = subprocess.run(["bash", "-c", copy], capture_output=True, check=False)
     assert done.returncode == 1
     assert done.stderr.decode().count("\n") == 1
     assert "No space left on device" in done.stderr.decode()
