@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nnet.formats.kinds import GENERAL_MATRIX, MATRIX
+from nnet.formats.kinds import DOUBLE_MATRIX, GENERAL_MATRIX
 from nnet.formats.matrix import dense
 from nnet.formats.tables import random_access, read_table
 from steps.options import option, parse
@@ -86,7 +86,7 @@ class DataDir:
         if not self.cmvn.changes:
             yield from read_table(f"scp:{work}", GENERAL_MATRIX)
             return
-        with random_access(f"scp:{self.path / 'cmvn.scp'}", MATRIX) as stats:
+        with random_access(f"scp:{self.path / 'cmvn.scp'}", DOUBLE_MATRIX) as stats:
             for utterance, x in read_table(f"scp:{work}", GENERAL_MATRIX):
                 yield utterance, normalise(dense(x), self._stats(utterance, stats), self.cmvn)
 

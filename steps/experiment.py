@@ -124,7 +124,14 @@ class Stage:
 
 
 def discard_from(exp: Experiment, stage: int) -> None:
-    """Forget what an earlier run made from `stage` on; models 0 ... `stage` stay if `stage` is an iteration."""
+    """Forget what an earlier run made from `stage` on; models 0 ... `stage` stay if `stage` is an iteration.
+
+    Raises ValueError, before anything is removed, if the model to begin at does not exist.
+    """
+    if stage > 0 and not exp.model(stage).exists():
+        raise ValueError(
+            f"--restart=true --stage={stage} would begin at {exp.model(stage)}, which does not exist"
+        )
     for record in (exp.dir / STAGES).glob("*.json"):
         if int(read_json(record)["stage"]) >= min(stage, 0):
             record.unlink()

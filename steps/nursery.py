@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
 GRACE = 3.0  # seconds between asking a job to end and killing it
@@ -113,10 +114,8 @@ class Nursery:
                 self._answer({"id": job, "status": os.waitstatus_to_exitcode(state)})
 
     def _answer(self, message: dict[str, Any]) -> None:
-        try:
+        with suppress(BrokenPipeError):  # the driver is gone; the end of our input follows
             os.write(self.answers, json.dumps(message).encode() + b"\n")
-        except BrokenPipeError:
-            pass  # the driver is gone; the end of our input follows
 
     def _end_all(self) -> None:
         for pid in self.jobs:
@@ -154,10 +153,8 @@ def _redirect(log: str) -> None:
 
 
 def _signal_group(pid: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _libc() -> Any:

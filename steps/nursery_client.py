@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,8 @@ class NurseryClient:
             process = self._process
         if process is None:
             return
-        assert process.stdin is not None
-        try:
-            process.stdin.close()
-        except BrokenPipeError:
-            pass
+        with self._lock:
+            _close(process)
         process.wait()
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -86,6 +84,7 @@ class NurseryClient:
                 self._settle(message["id"], message["status"])
         process.wait()
         with self._lock:
+            _close(process)
             lost = [number for number, reply in self._waiting.items() if reply.process is process]
         for number in lost:
             self._settle(number, LOST)
@@ -101,6 +100,13 @@ class NurseryClient:
         assert process.stdin is not None
         process.stdin.write(json.dumps(message).encode() + b"\n")
         process.stdin.flush()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipe to the nursery, which makes it end."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it is gone already
+        process.stdin.close()
 
 
 class Reply:

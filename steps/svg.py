@@ -45,15 +45,11 @@ class Axis:
 
 def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str, log: bool = False) -> str:
     """A <figure> with the chart and its legend, or with a sentence if there is nothing to draw."""
+    if log:
+        series = [_positive(s) for s in series]
     drawn = [s for s in series if s.points()]
     if not drawn:
         return f"<figure><figcaption>{escape(title)}</figcaption><p class='none'>nothing was recorded</p></figure>"
-    if log:
-        drawn = [
-            Series(s.name, s.x, [v if v is not None and v > 0 else None for v in s.y], s.dashed)
-            for s in drawn
-        ]
-        drawn = [s for s in drawn if s.points()] or drawn
     points = [p for s in drawn for p in s.points()]
     x = make_axis(x_label, [p[0] for p in points])
     y = (
@@ -68,6 +64,10 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str,
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(body)}</svg>'
         f'<div class="legend">{legend}</div></figure>'
     )
+
+
+def _positive(s: Series) -> Series:
+    return Series(s.name, s.x, [v if v is not None and v > 0 else None for v in s.y], s.dashed)
 
 
 def make_axis(label: str, values: Sequence[float]) -> Axis:
