@@ -62,8 +62,28 @@ def backward(
         return
     dys = {name: grads.owned(name, acts.y[name]) for name in step.nodes}
     outside = {name: [c for c in g.copies if c.source in wants] for name, g in step.gathers.items()}
-    dxs = {n: array_module(x).empty(x.shape, x.dtype) for n, x in acts.x.items() if outside.get(n)}
+    dxs = {name: _empty_like(acts.x[name]) for name in step.nodes if outside[name]}
     changes = {name: change_of(nnet, name, delta) for name in step.nodes}
+    _turns_back(nnet, step, acts, dys, dxs, changes)
+    for name, change in changes.items():
+        grads.pop(name)
+        for c in outside[name]:
+            grads.add(c, dxs[name], acts.y[c.source])
+        if change is not None:
+            memos = acts.turn_memos[step.nodes[0]]
+            memo = join(name, [memos[i] for i in step.turns_of[name]]) if learns(nnet, name, delta) else None
+            learn(nnet.component_of(name), change, dys[name], acts.x[name], acts.y[name], memo, acts.io[name])
+
+
+def _turns_back(
+    nnet: Nnet,
+    step: Recurrence,
+    acts: Activations,
+    dys: Mapping[str, Array],
+    dxs: Mapping[str, Array],
+    changes: Mapping[str, Any],
+) -> None:
+    """Complete `dys`, the derivatives by outputs of the group; fill `dxs`, those by the inputs it names."""
     components = {name: nnet.component_of(name) for name in step.nodes}
     memos, ios = acts.turn_memos[step.nodes[0]], acts.turn_ios[step.nodes[0]]
     for turn, memo, io in zip(reversed(step.turns), reversed(memos), reversed(ios)):
@@ -74,13 +94,10 @@ def backward(
             add_back(c, dx, dys[c.source])
         if name in dxs:
             dxs[name][rows] = dx
-    for name in step.nodes:
-        grads.pop(name)
-        for c in outside[name]:
-            grads.add(c, dxs[name], acts.y[c.source])
-        if (change := changes[name]) is not None:
-            memo = join(name, [memos[i] for i in step.turns_of[name]]) if learns(nnet, name, delta) else None
-            learn(components[name], change, dys[name], acts.x[name], acts.y[name], memo, acts.io[name])
+
+
+def _empty_like(x: Array) -> Array:
+    return array_module(x).empty(x.shape, x.dtype)
 
 
 def change_of(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> Any:

@@ -21,9 +21,12 @@ CASES = [
     *("ff_relu_batchnorm_l2", "ff_relu_renorm", "ff_sigmoid_tanh", "front_end", "gru", "lstm", "resnet"),
     *("stats_tdnn", "tdnn_bottleneck_output", "tdnnf", "two_outputs_objectives", "xvector"),
 ]
-WITHOUT_IVECTORS = [name for name in CASES if name not in ("ff_idct_lda_ivector", "front_end", "xvector")]
+BY_FRAME = [name for name in CASES if name != "xvector"]
 CHUNK = 20
-TOLERANCE = 2e-5  # times the largest output
+IVECTOR_PERIOD = 10
+TOLERANCE = (
+    5e-5  # times the largest output; Kaldi's tanh of small x is only good to 1e-7, before a renormalisation
+)
 
 
 def model(case: Path) -> Nnet:
@@ -78,22 +81,28 @@ def windows(nnet: Nnet, case: Path, frames: int):
         yield start, size, contexts[0] + extra, contexts[1] + right
 
 
-def compute(nnet: Nnet, case: Path, features: np.ndarray) -> np.ndarray:
+def compute(nnet: Nnet, case: Path, features: np.ndarray, ivectors: np.ndarray | None) -> np.ndarray:
     plans, chunks = PlanCache(nnet), []
     for start, size, left, right in windows(nnet, case, len(features)):
         rows = np.clip(np.arange(start - left, start + size + right), 0, len(features) - 1)
-        plan = plans(Request({"input": range(-left, size + right)}, {"output": range(size)}))
-        acts = forward(nnet, plan, {"input": features[rows][:, None]}, keep=False)
+        frames: dict[str, range] = {"input": range(-left, size + right)}
+        inputs = {"input": features[rows][:, None]}
+        if ivectors is not None:
+            frames["ivector"] = range(1)
+            nearest = min((start + (size - 1) // 2) // IVECTOR_PERIOD, len(ivectors) - 1)
+            inputs["ivector"] = ivectors[nearest][None, None]
+        acts = forward(nnet, plans(Request(frames, {"output": range(size)})), inputs, keep=False)
         chunks.append(acts.output()[:, 0])
     return np.concatenate(chunks)
 
 
-@pytest.mark.parametrize("name", WITHOUT_IVECTORS)
+@pytest.mark.parametrize("name", BY_FRAME)
 def test_outputs_are_those_of_nnet3_compute(name, shared):
     case = shared / "golden" / "cases" / name
     nnet = in_test_mode(model(case))
     wanted = dict(read_table(f"ark:{case / 'output.ark'}", MATRIX))
+    ivectors = dict(read_table(f"ark:{case / 'ivecs.ark'}", MATRIX)) if (case / "ivecs.ark").exists() else {}
     for key, features in read_table(f"ark:{case / 'feats.ark'}", MATRIX):
-        ours = compute(nnet, case, np.asarray(features, np.float32))
+        ours = compute(nnet, case, np.asarray(features, np.float32), ivectors.get(key))
         assert ours.shape == wanted[key].shape
         assert abs(ours - wanted[key]).max() <= TOLERANCE * abs(wanted[key]).max()
