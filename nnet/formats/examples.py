@@ -16,7 +16,7 @@ from nnet.formats.matrix import GeneralMatrix, read_general_matrix, write_matrix
 MAX_IO = 1000000  # inputs and outputs of one example
 FULL = 127  # code byte of an index that is written in full
 LIMIT = 125  # differences of t below this fit into the code byte
-SHARED = 1 << 14  # bytes of indexes that many examples are likely to share
+SHARED = 1 << 12  # bytes of indexes that many examples are likely to share
 FULL_INDEX = struct.Struct("<bibibi")  # n, t, x, each after its size byte
 
 _INT = struct.Struct("<i")
