@@ -102,12 +102,7 @@ def update_with_max_change(
         for c in delta.values():
             tree.scale(c, 0.0)
         return False
-    factors = {}
-    for name, c in tree.updatable(delta):
-        limit = c.max_change * max_change_scale
-        limited = c.max_change != 0.0 and sizes[name] > limit
-        factors[name] = limit / sizes[name] if limited else 1.0
-        stats.per_component[name] += limited
+    factors = component_factors(delta, sizes, max_change_scale, stats)
     whole = math.sqrt(sum((factors[name] * size) ** 2 for name, size in sizes.items()))
     if max_param_change != 0.0 and whole > max_param_change * max_change_scale:
         scale *= max_param_change * max_change_scale / whole
@@ -115,6 +110,19 @@ def update_with_max_change(
     for name, c in delta.items():
         tree.add(model[name], c, scale * factors.get(name, 1.0))
     return True
+
+
+def component_factors(
+    delta: Mapping[str, Component], sizes: Mapping[str, float], max_change_scale: float, stats: MaxChangeStats
+) -> dict[str, float]:
+    """What holds each component of norm `sizes` to its own limit: 1, or limit / size where that is exceeded."""
+    factors = {}
+    for name, c in tree.updatable(delta):
+        limit = c.max_change * max_change_scale
+        limited = c.max_change != 0.0 and sizes[name] > limit
+        factors[name] = limit / sizes[name] if limited else 1.0
+        stats.per_component[name] += limited
+    return factors
 
 
 def norms(components: Mapping[str, Component]) -> dict[str, float]:
