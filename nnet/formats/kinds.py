@@ -110,8 +110,8 @@ def _text_ints(source: KaldiInput, text: str) -> np.ndarray:
     try:
         if "_" in text or not text.isascii():
             raise ValueError
-        return np.array([int(w) for w in text.split()], np.int32)
-    except (ValueError, OverflowError):
+        return as_int32([int(w) for w in text.split()])
+    except ValueError:
         source.error(f"expected 32-bit integers, found {text.strip()[:40]!r}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnet.formats.source import MAX_TOKEN, Source
+from nnet.formats.writer import as_int32
 
 _BRACKET = re.compile(rb"\]")
 _NUMBER_END = re.compile(rb"[^0-9A-Za-z+.\-]")
@@ -102,8 +103,8 @@ class KaldiInput(Source):
             self.error(f"expected integers between brackets, found {body[:40]!r}")
         words = body.decode("ascii").replace(separator, " ").split()
         try:
-            return np.array([int(w) for w in words], np.int32)
-        except (OverflowError, ValueError):
+            return as_int32([int(w) for w in words])
+        except ValueError:
             self.error("an integer of the vector does not fit into 32 bits")
 
     def open_bracket(self) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from nnet.formats.reader import KaldiInput
-from nnet.formats.writer import KaldiOutput, number
+from nnet.formats.writer import KaldiOutput, as_int32, number
 
 _ROW = struct.Struct("<3sbibi")  # "SV ", size byte, dim, size byte, number of elements
 _ELEMENT = np.dtype([("s", "u1"), ("index", "<i4"), ("t", "u1"), ("value", "<f4")])
@@ -198,9 +198,9 @@ def _read_text(source: KaldiInput) -> SparseMatrix:
         words = source.until(re.compile(rb"\]"), "a sparse vector").split()
         source.close_bracket()
         try:
-            index = np.array([int(w) for w in words[::2]], np.int32)
+            index = as_int32([int(w) for w in words[::2]])
             value = np.array([float(w) for w in words[1::2]], np.float32)
-        except (ValueError, OverflowError):
+        except ValueError:
             source.error("expected pairs of integer and number in a sparse vector")
         if len(index) != len(value):
             source.error("a column of a sparse vector has no value")

@@ -113,5 +113,5 @@ def as_int32(values: Iterable[int] | np.ndarray) -> np.ndarray:
     if v.dtype.kind not in "iub":
         raise ValueError(f"expected integers, found values of type {v.dtype}")
     if v.dtype != np.int32 and (v.max() > 2**31 - 1 or v.min() < -(2**31)):
-        raise ValueError(f"{max(v.max(), -v.min())} does not fit into 32 bits")
+        raise ValueError(f"{max(int(v.max()), -int(v.min()))} does not fit into 32 bits")
     return np.ascontiguousarray(v, "<i4")

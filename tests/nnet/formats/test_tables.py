@@ -420,3 +420,13 @@ def test_keys_may_be_followed_by_a_tab_or_stand_alone(tmp_path):
         ("b", []),
         ("c", [3]),
     ]
+
+
+def test_alignments_of_the_shared_data_are_read_as_by_kaldi(shared):
+    native = pytest.importorskip("kaldi_native_io")
+    path = shared / "fsdd/chain/tree/ali.1.gz"
+    with native.SequentialInt32VectorReader(f"ark:gunzip -c {path}|") as table:
+        theirs = {key: list(value) for key, value in table}
+    ours = {key: value.tolist() for key, value in read_table(f"ark:{path}", INT_VECTOR)}
+    assert len(ours) > 10
+    assert ours == theirs
