@@ -115,7 +115,7 @@ def update_with_max_change(
 def component_factors(
     delta: Mapping[str, Component], sizes: Mapping[str, float], max_change_scale: float, stats: MaxChangeStats
 ) -> dict[str, float]:
-    """What holds each component of norm `sizes` to its own limit: 1, or limit / size where that is exceeded."""
+    """What holds each component to its own limit: 1, or limit / size where its size exceeds that."""
     factors = {}
     for name, c in tree.updatable(delta):
         limit = c.max_change * max_change_scale
