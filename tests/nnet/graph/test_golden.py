@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnet.formats.kinds import MATRIX
+from nnet.formats.kinds import MATRIX, VECTOR
 from nnet.formats.model import read_nnet
 from nnet.formats.tables import read_table
 from nnet.graph.context import context
 from nnet.graph.network import Nnet
-from nnet.graph.plan import PlanCache, Request
+from nnet.graph.plan import PlanCache, Request, make_plan
 from nnet.graph.run import forward
 
 CASES = [
@@ -106,3 +106,15 @@ def test_outputs_are_those_of_nnet3_compute(name, shared):
         ours = compute(nnet, case, np.asarray(features, np.float32), ivectors.get(key))
         assert ours.shape == wanted[key].shape
         assert abs(ours - wanted[key]).max() <= TOLERANCE * abs(wanted[key]).max()
+
+
+def test_embeddings_are_those_of_nnet3_xvector_compute(shared):
+    case = shared / "golden" / "cases" / "xvector"
+    nnet, shortest = in_test_mode(model(case)), 100
+    wanted = dict(read_table(f"ark:{case / 'output.ark'}", VECTOR))
+    for key, features in read_table(f"ark:{case / 'feats.ark'}", MATRIX):
+        size = max(len(features), shortest)
+        rows = np.clip(np.arange(size) - (size - len(features)) // 2, 0, len(features) - 1)
+        plan = make_plan(nnet, Request({"input": range(size)}, {"output": [0]}))
+        found = forward(nnet, plan, {"input": features[rows][:, None]}).output()[0, 0]
+        assert abs(found - wanted[key]).max() <= TOLERANCE * abs(wanted[key]).max()
