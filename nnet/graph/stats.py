@@ -9,7 +9,7 @@ from nnet.graph.steps import Apply, Recurrence
 
 
 def store_stats(nnet: Nnet, acts: Activations) -> None:
-    """Let every component of `nnet` that took part in `acts` accumulate its statistics (Kaldi's StoreStats)."""
+    """Let every component that took part in `acts` accumulate its statistics (Kaldi's StoreStats)."""
     for step in acts.plan.steps:
         if isinstance(step, Apply):
             name = step.node

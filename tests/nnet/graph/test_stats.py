@@ -7,7 +7,7 @@ import numpy as np
 from nnet.graph.run import forward
 from nnet.graph.stats import store_stats
 from tests.nnet.graph.nets import NETS
-from tests.nnet.graph.test_run import Trial
+from tests.nnet.graph.test_run import trial_of
 from tests.nnet.graph.toys import Toy
 
 
@@ -16,7 +16,7 @@ def test_every_component_sees_all_its_frames_once(monkeypatch):
     monkeypatch.setattr(
         Toy, "store_stats", lambda self, x, y, memo, io: seen.update({id(self): (x, y, memo, io)})
     )
-    trial = Trial(*NETS["delay 3"])
+    trial = trial_of(*NETS["delay 3"])
     acts = forward(trial.nnet, trial.plan, trial.inputs)
     store_stats(trial.nnet, acts)
     assert seen.keys() == {id(c) for c in trial.nnet.components.values()}
