@@ -17,6 +17,14 @@ def positive(line: ConfigLine, key: str) -> int:
     return value
 
 
+def in_range(line: ConfigLine, key: str, default: float, highest: float = float("inf")) -> float:
+    """The value of `key`, which must lie in [0, highest]."""
+    value = line.float(key, default)
+    if not 0 <= value <= highest:
+        raise ValueError(f"{line.where}: {key}={value} is not in [0, {highest:g}]")
+    return value
+
+
 def check_dims(line: ConfigLine, dim_in: int, dim_out: int) -> None:
     """Raise ValueError if the line gives other dims than the matrix it names."""
     for key, dim in (("input-dim", dim_in), ("output-dim", dim_out)):

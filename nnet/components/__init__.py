@@ -8,6 +8,7 @@ from nnet.component import Component
 
 _MODULES = (
     "activations",
+    "attention",
     "dropout",
     "elementwise",
     "gru",
@@ -17,6 +18,7 @@ _MODULES = (
     "recurrent",
     "shape",
     "tdnn",
+    "truncation",
 )
 
 

@@ -1,4 +1,4 @@
-"""Statistics over time: sums over periods of frames, from these means and standard deviations over windows."""
+"""Statistics over time: sums over periods of frames, then means and standard deviations over windows."""
 
 from __future__ import annotations
 

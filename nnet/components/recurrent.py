@@ -1,4 +1,4 @@
-"""The fused LSTM cell, and two identities that keep recurrent derivatives in bounds."""
+"""The fused LSTM cell."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnet.backend import Array, array_module, like, to_host
-from nnet.component import Component, Io, Updatable, common_options, config, param, stat
+from nnet.backend import Array, array_module, to_host
+from nnet.component import Io, Updatable, common_options, config, param, stat
 from nnet.config_line import ConfigLine
 from nnet.kernels import gates
 from nnet.outer import NaturalGradient
 from nnet.summary import rms_info, summarize
-from nnet.weights import positive
+from nnet.weights import in_range, positive
 
 PEEPHOLES = NaturalGradient(rank=20, alpha=4.0, update_period=2, num_samples_history=1000.0)
 NONLINEARITIES = ("i_t_sigmoid", "f_t_sigmoid", "c_t_tanh", "o_t_sigmoid", "m_t_tanh")
-
-
-def in_range(line: ConfigLine, key: str, default: float, highest: float = float("inf")) -> float:
-    """The value of `key`, which must lie in [0, highest]."""
-    value = line.float(key, default)
-    if not 0 <= value <= highest:
-        raise ValueError(f"{line.where}: {key}={value} is not in [0, {highest:g}]")
-    return value
 
 
 @dataclass(kw_only=True, eq=False)
@@ -157,86 +149,3 @@ class LstmNonlinearity(Updatable):
             parts.append(f"value-avg={summarize(self.value_sum[k] / self.count)}")
             parts.append(f"deriv-avg={summarize(self.deriv_sum[k] / self.count)}")
         return f"{name}={{ {', '.join(parts)} }}"
-
-
-@dataclass(kw_only=True, eq=False)
-class BackpropTruncation(Component):
-    """y = scale x; of the derivative, scaled too, rows are clipped to a norm of clipping_threshold.
-
-    Rows beyond zeroing_threshold become zero if recurrence_interval frames back lies in another stretch of
-    zeroing_interval frames; stretches start at multiples of it, shifted by the number of the sequence.
-    A threshold of 0 is off.
-    """
-
-    TYPE = "BackpropTruncationComponent"
-
-    dim: int = config()
-    scale: float = config(1.0)
-    clipping_threshold: float = config(30.0)
-    zeroing_threshold: float = config(15.0)
-    zeroing_interval: int = config(20)
-    recurrence_interval: int = config(1)
-    num_clipped: float = stat(0.0)
-    num_zeroed: float = stat(0.0)
-    count: float = stat(0.0)
-    num_zeroing_boundaries: float = stat(0.0)
-
-    @property
-    def input_dim(self) -> int:
-        return self.dim
-
-    @property
-    def output_dim(self) -> int:
-        return self.dim
-
-    @classmethod
-    def configure(cls, line: ConfigLine, rng: np.random.Generator) -> Self:
-        c = cls(
-            dim=positive(line, "dim"),
-            scale=line.float("scale", 1.0),
-            clipping_threshold=in_range(line, "clipping-threshold", 30.0),
-            zeroing_threshold=in_range(line, "zeroing-threshold", 15.0),
-            zeroing_interval=line.int("zeroing-interval", 20),
-            recurrence_interval=line.int("recurrence-interval", 1),
-        )
-        for name in ("scale", "zeroing_interval", "recurrence_interval"):
-            if not getattr(c, name) > 0:
-                raise ValueError(f"{line.where}: {name.replace('_', '-')}={getattr(c, name)} is not positive")
-        return c
-
-    def forward(self, x: Array, io: Io) -> tuple[Array, None]:
-        return x if self.scale == 1 else x * self.scale, None
-
-    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        squared = array_module(dy).einsum("tnd,tnd->tn", dy, dy) * self.scale**2
-        relative = squared / (self.clipping_threshold or 1e10) ** 2
-        boundary = self._boundaries(io)
-        zeroed = (squared > (self.zeroing_threshold or 1e10) ** 2) & like(boundary, dy)
-        if delta is not None:
-            delta.num_clipped = delta.num_clipped + (relative >= 1).sum()
-            delta.num_zeroed = delta.num_zeroed + zeroed.sum()
-            delta.count += boundary.size
-            delta.num_zeroing_boundaries += int(boundary.sum())
-        factor = relative.clip(1, None) ** -0.5 * (self.scale * ~zeroed)
-        return dy * factor.astype(dy.dtype)[..., None]
-
-    def _boundaries(self, io: Io) -> np.ndarray:
-        """Whether frames t and t - recurrence_interval of a sequence lie in different stretches, (T, N)."""
-        t = np.asarray(io.t_out)[:, None] - np.arange(io.n)
-        return t // self.zeroing_interval != (t - self.recurrence_interval) // self.zeroing_interval
-
-    def info_dims(self) -> list[str]:
-        return [f"dim={self.dim}"]
-
-    def info(self) -> list[str]:
-        return [
-            f"scale={self.scale:g}",
-            f"count={self.count:.3g}",
-            f"recurrence-interval={self.recurrence_interval}",
-            f"clipping-threshold={self.clipping_threshold:g}",
-            f"clipped-proportion={self.num_clipped / self.count if self.count > 0 else 0:g}",
-            f"zeroing-threshold={self.zeroing_threshold:g}",
-            f"zeroing-interval={self.zeroing_interval}",
-            f"zeroed-proportion={self.num_zeroed / (self.num_zeroing_boundaries or 1):g}",
-            f"count-zeroing-boundaries={int(self.num_zeroing_boundaries)}",
-        ]

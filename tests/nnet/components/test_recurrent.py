@@ -3,7 +3,7 @@ import pytest
 
 from nnet import tree
 from nnet.component import Io
-from nnet.components.recurrent import BackpropTruncation, LstmNonlinearity
+from nnet.components.recurrent import LstmNonlinearity
 from nnet.config_line import ConfigLine
 from tests.checks import gradient_check
 
@@ -178,48 +178,8 @@ def test_lstm_info_shows_every_nonlinearity():
             "cell-dim=5 sigmoid-self-repair-threshold=0.3",
             "sigmoid-self-repair-threshold=0.3",
         ),
-        (BackpropTruncation, "dim=5 scale=0", "scale=0.0 is not positive"),
-        (BackpropTruncation, "dim=5 zeroing-interval=0", "zeroing-interval=0"),
-        (BackpropTruncation, "dim=5 clipping-threshold=-1", "clipping-threshold=-1"),
     ],
 )
 def test_bad_configs_are_refused_by_name(cls, text, message):
     with pytest.raises(ValueError, match=message):
         make(cls, text)
-
-
-def test_truncation_within_its_limits_only_scales():
-    gradient_check(make(BackpropTruncation, "dim=5 scale=0.75"), data(5), IO, np.random.default_rng(2))
-    c, x = make(BackpropTruncation, "dim=5"), data(5)
-    assert np.array_equal(c.forward(x, IO)[0], x)
-
-
-def test_truncation_clips_the_norm_of_rows_and_counts():
-    c = make(BackpropTruncation, "dim=2 scale=0.5 clipping-threshold=4 zeroing-threshold=0")
-    dy = np.array([[[6.0, 8.0]], [[0.6, 0.8]]], np.float32)  # norms 5 and 0.5 after scaling
-    delta = tree.zeros_like({"c": c})["c"]
-    dx = c.backward(dy, dy, dy, None, Io((0, 1), (0, 1), 1), delta)
-    np.testing.assert_allclose(dx, [[[2.4, 3.2]], [[0.3, 0.4]]], rtol=1e-6)
-    assert dx.dtype == np.float32
-    assert (delta.num_clipped, delta.count, delta.num_zeroed) == (1, 2, 0)
-
-
-def test_truncation_zeroes_large_rows_where_a_stretch_begins():
-    c = make(BackpropTruncation, "dim=1 zeroing-interval=4 zeroing-threshold=2 recurrence-interval=1")
-    frames = tuple(range(6))
-    dy = np.full((6, 2, 1), 3.0, np.float32)
-    dy[4, 0] = 1.0  # small enough to stay
-    delta = tree.zeros_like({"c": c})["c"]
-    dx = c.backward(dy, dy, dy, None, Io(frames, frames, 2), delta)
-    assert np.argwhere(dx[..., 0] == 0).tolist() == [[0, 0], [1, 1], [5, 1]]  # one frame later in sequence 1
-    assert (delta.num_zeroed, delta.num_zeroing_boundaries) == (3, 4)
-
-
-def test_truncation_info_shows_proportions():
-    c = make(BackpropTruncation, "dim=5")
-    c.count, c.num_clipped, c.num_zeroed, c.num_zeroing_boundaries = 1220.0, 61.0, 6.0, 60.0
-    assert ", ".join(c.info_dims() + c.info()) == (
-        "dim=5, scale=1, count=1.22e+03, recurrence-interval=1, clipping-threshold=30, "
-        "clipped-proportion=0.05, zeroing-threshold=15, zeroing-interval=20, "
-        "zeroed-proportion=0.1, count-zeroing-boundaries=60"
-    )
