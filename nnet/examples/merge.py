@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nnet.examples.minibatch_size import MinibatchSizes
 from nnet.examples.rows import append_rows, compressed
 from nnet.formats.examples import NnetExample, NnetIo
+
+Item = TypeVar("Item")
 
 
 def structure(eg: NnetExample) -> Hashable:
@@ -71,21 +74,27 @@ class MergingStats:
 
 
 def group_examples(
-    examples: Iterable[NnetExample], sizes: MinibatchSizes, stats: MergingStats | None = None
-) -> Iterator[list[NnetExample]]:
+    examples: Iterable[Item],
+    sizes: MinibatchSizes,
+    stats: MergingStats | None = None,
+    structure_of: Callable[[Any], Hashable] = structure,
+    size_of: Callable[[Any], int] = example_size,
+) -> Iterator[list[Item]]:
     """Lists of examples of one structure, each list a minibatch, in the order in which they become full.
+
+    Examples may be anything of which `structure_of` and `size_of` know structure and size.
 
     When the input ends, what waits is given out in the largest sizes allowed, first seen structure first; the
     remainder is discarded (and counted in `stats`).
     """
     stats = MergingStats() if stats is None else stats
-    waiting: dict[Hashable, list[NnetExample]] = {}
+    waiting: dict[Hashable, list[Item]] = {}
     for eg in examples:
-        kind = structure(eg)
+        kind = structure_of(eg)
         group = waiting.setdefault(kind, [])
         group.append(eg)
         if kind not in stats.size_of:
-            stats.size_of[kind] = example_size(eg)
+            stats.size_of[kind] = size_of(eg)
         if sizes.size(stats.size_of[kind], len(group), ended=False):
             del waiting[kind]
             stats.made[kind][len(group)] += 1

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from nnet.examples.copy import FrameSelector
 from nnet.examples.merge import MergingStats, group_examples
 from nnet.examples.minibatch import to_minibatch
-from nnet.examples.minibatch_size import parse_minibatch_sizes
+from nnet.examples.minibatch_size import MinibatchSizes, parse_minibatch_sizes
+from nnet.examples.packed import PackedArchive, open_packed
 from nnet.examples.shuffle import shuffle
 from nnet.formats.examples import EXAMPLE, NnetExample
 from nnet.formats.tables import read_table
 from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,47 @@ def stream_minibatches(
     `log` receives the closing lines of the merging (how much was discarded). Raises ValueError for bad options.
     """
     sizes = parse_minibatch_sizes(options.minibatch_size)
+    rng = np.random.default_rng(options.srand)
     inputs, outputs = set(nnet.input_names()), set(nnet.output_names())
-    examples: Iterator[NnetExample] = (example for _, example in read_table(rspecifier, EXAMPLE))
-    if options.frame >= 0:
-        select = FrameSelector(frame=str(options.frame))
-        examples = (kept for eg in examples if (kept := select(eg)) is not None)
-    if options.shuffle_buffer_size >= 0:
-        examples = shuffle(examples, np.random.default_rng(options.srand), options.shuffle_buffer_size)
     stats = MergingStats()
-    for group in group_examples(examples, sizes, stats):
-        yield to_minibatch(group, inputs, outputs)
+    packed = open_packed(rspecifier)
+    if packed is not None and packed.names <= inputs | outputs:
+        yield from _from_packed(packed, outputs, options, sizes, rng, stats)
+    else:
+        examples: Iterator[NnetExample] = (example for _, example in read_table(rspecifier, EXAMPLE))
+        if options.frame >= 0:
+            select = FrameSelector(frame=str(options.frame))
+            examples = (kept for eg in examples if (kept := select(eg)) is not None)
+        for group in group_examples(_shuffled(examples, options, rng), sizes, stats):
+            yield to_minibatch(group, inputs, outputs)
     for line in stats.summary():
         log(line)
+
+
+def _shuffled(items: Iterable[Item], options: StreamOptions, rng: np.random.Generator) -> Iterable[Item]:
+    return items if options.shuffle_buffer_size < 0 else shuffle(items, rng, options.shuffle_buffer_size)
+
+
+def _from_packed(
+    packed: PackedArchive,
+    outputs: Collection[str],
+    options: StreamOptions,
+    sizes: MinibatchSizes,
+    rng: np.random.Generator,
+    stats: MergingStats,
+) -> Iterator[Minibatch]:
+    """What the general way makes, in the same order, with the numbers of examples in place of examples."""
+    items: Iterable[tuple[int, int]] = packed.order
+    if options.frame >= 0:
+        has = [packed.has_label(layout, options.frame) for layout in packed.layouts]
+        items = [item for item in packed.order if has[item[0]]]
+    frame = options.frame if options.frame >= 0 else None
+    for group in group_examples(
+        _shuffled(items, options, rng),
+        sizes,
+        stats,
+        structure_of=lambda item: item[0],
+        size_of=lambda item: packed.layouts[item[0]].size(frame),
+    ):
+        which = np.array([index for _, index in group])
+        yield packed.minibatch(packed.layouts[group[0][0]], which, outputs, frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -90,13 +91,28 @@ def _speech_codes(x: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 def dense_stack(matrices: Sequence[CompressedMatrix]) -> np.ndarray:
     """Values of matrices of one storage and size as (rows, E, cols), float32: matrix e is result[:, e]."""
-    codes = np.stack([m.codes for m in matrices], axis=1)
-    low = np.array([m.min_value for m in matrices], np.float32)[:, None]
-    width = np.array([m.value_range for m in matrices], np.float32)[:, None]
-    if matrices[0].percentiles is None:
-        steps = 65535.0 if matrices[0].storage == TWO_BYTES else 255.0
+    first = matrices[0]
+    quarters = None if first.percentiles is None else np.stack([m.percentiles for m in matrices])  # type: ignore[arg-type]
+    return decompress(
+        np.stack([m.codes for m in matrices], axis=1),
+        np.array([m.min_value for m in matrices], np.float32),
+        np.array([m.value_range for m in matrices], np.float32),
+        quarters,
+        first.storage,
+    )
+
+
+def decompress(
+    codes: np.ndarray, low: np.ndarray, width: np.ndarray, percentiles: np.ndarray | None, storage: Any
+) -> np.ndarray:
+    """Values (rows, E, cols), float32, of codes (rows, E, cols), C-contiguous, of E matrices of one storage.
+
+    `low` and `width` (E,) are the headers' smallest value and range, `percentiles` (E, cols, 4) those of SPEECH.
+    """
+    low, width = low[:, None], width[:, None]
+    if percentiles is None:
+        steps = 65535.0 if storage == TWO_BYTES else 255.0
         return low + codes.astype(np.float32) * (width * (1.0 / np.float64(steps))).astype(np.float32)
-    percentiles = np.stack([m.percentiles for m in matrices if m.percentiles is not None])  # (E, cols, 4)
     return _speech_values(
         codes, low[:, :, None] + (width * _UNIT)[:, :, None] * percentiles.astype(np.float32)
     )
