@@ -1,4 +1,6 @@
-"""accuracy.report: duration, objectives on training and held-out examples and their difference, by iteration."""
+"""accuracy.report: duration, objectives on training and held-out examples and their difference, by
+iteration.
+"""
 
 from __future__ import annotations
 

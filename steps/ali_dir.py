@@ -37,7 +37,8 @@ class AliDir:
         missing = [n for n in range(1, count + 1) if not (self.path / f"ali.{n}.gz").is_file()]
         if missing:
             raise ValueError(
-                f"--ali-dir={self.path}: there is no {self.path / f'ali.{missing[0]}.gz'} (num_jobs says {count})"
+                f"--ali-dir={self.path}: there is no {self.path / f'ali.{missing[0]}.gz'} (num_jobs says "
+                f"{count})"
             )
         return [self.path / f"ali.{n}.gz" for n in range(1, count + 1)]
 

@@ -53,7 +53,8 @@ def _combine(run: Run, models: list[str], egs: str, size: str) -> Nnet:
     text = "".join(f"LOG (nnet3-combine) {line}\n" for line in lines)
     run.exp.log("combine").write_text(text, encoding="utf-8")
     run.say(
-        f"combining the last {count} of {len(models)} models: objective {values[1]:.4g} -> {values[count]:.4g}"
+        f"combining the last {count} of {len(models)} models: objective {values[1]:.4g} -> "
+        f"{values[count]:.4g}"
     )
     *_, average = running_averages(models[:count])
     if any(c.TYPE == BATCH_NORM for c in average.components.values()):
@@ -86,7 +87,9 @@ def _job(
 
 
 def objectives(parts: Sequence[dict[str, dict[str, list[float]]]]) -> dict[int, float]:
-    """Objective per frame by number of models averaged; exact sums, so that the order of parts is without effect."""
+    """Objective per frame by number of models averaged; exact sums, so that the order of parts is
+    without effect.
+    """
     values = {}
     for count in sorted({int(n) for part in parts for n in part}):
         pairs = [pair for part in parts for pair in part.get(str(count), {}).values()]

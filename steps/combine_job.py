@@ -1,4 +1,6 @@
-"""A job of the final combination: objectives of running averages, or batch-norm statistics, on a share of the examples."""
+"""A job of the final combination: objectives of running averages, or batch-norm statistics, on a share
+of the examples.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ BATCH_NORM = "BatchNormComponent"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`steps.combine_job (objectives EVALUATIONS | stats) PART OF MINIBATCH_SIZE EXAMPLES OUTPUT MODEL...`."""
+    """`steps.combine_job (objectives EVALUATIONS | stats) PART OF MINIBATCH_SIZE EXAMPLES OUTPUT
+    MODEL...`.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if words[0] == "objectives":
@@ -36,7 +40,9 @@ def _share(words: Sequence[str]) -> tuple[int, int, str, str, Path]:
 
 
 def running_averages(models: Sequence[str]) -> Iterator[Nnet]:
-    """The average of the first 1, 2, ... models, in one network that changes; the newest model comes first."""
+    """The average of the first 1, 2, ... models, in one network that changes; the newest model comes
+    first.
+    """
     running: Nnet | None = None
     for n, name in enumerate(models):
         model = read_nnet(name)
@@ -59,7 +65,9 @@ def is_evaluated(n: int, count: int, evaluations: int) -> bool:
 def objectives(
     evaluations: int, part: int, of: int, size: str, egs: str, output: Path, models: Sequence[str]
 ) -> None:
-    """Write {number of models: {minibatch: [objective, weight]}}; batch-norm uses the minibatch, dropout is off."""
+    """Write {number of models: {minibatch: [objective, weight]}}; batch-norm uses the minibatch, dropout
+    is off.
+    """
     batches, found = None, {}
     for n, average in enumerate(running_averages(models)):
         if batches is None:

@@ -1,4 +1,6 @@
-"""What surrounds every training script: the lock, the executors, signals, messages, mail, and errors in one line."""
+"""What surrounds every training script: the lock, the executors, signals, messages, mail, and errors in
+one line.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def running(options: CommonOptions, say: Callable[[str], None]) -> Iterator[Run]
 
 
 def make_executor(cmd: str, options: CommonOptions) -> LocalExecutor:
-    """The executor that --cmd names. Raises ValueError if there is no such wrapper, or no GPU where one is required."""
+    """The executor that --cmd names. Raises ValueError if there is no such wrapper, or no GPU where one
+    is required.
+    """
     if cmd != "local":
         wants_gpu = options.use_gpu in ("yes", "wait", "true")
         gpu_options = "--gpu 1" if wants_gpu else ""

@@ -1,9 +1,11 @@
-"""A Kaldi data directory: which utterances it has, and their features with cepstral mean and variance normalisation."""
+"""A Kaldi data directory: which utterances it has, and their features with cepstral mean and variance
+normalisation.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 
 from nnet.formats.kinds import DOUBLE_MATRIX, GENERAL_MATRIX
 from nnet.formats.matrix import dense
-from nnet.formats.tables import random_access, read_table
+from nnet.formats.tables import RandomAccess, random_access, read_table
 from steps.options import option, parse
 
 VARIANCE_FLOOR = 1.0e-20
@@ -34,7 +36,9 @@ class CmvnOptions:
 
 
 def cmvn_options(text: str | None) -> CmvnOptions:
-    """The options in a string such as '--norm-means=false --norm-vars=false'. Raises ValueError for others."""
+    """The options in a string such as '--norm-means=false --norm-vars=false'. Raises ValueError for
+    others.
+    """
     try:
         return parse(CmvnOptions, shlex.split(text or ""))
     except ValueError as error:
@@ -80,7 +84,9 @@ class DataDir:
         return [u for u in self.feats if u in wanted]
 
     def features(self, utterances: Iterable[str], work: Path) -> Iterator[tuple[str, Any]]:
-        """(utterance, matrix (T, D)) for those of `utterances` that have features; `work` is a name for a list."""
+        """(utterance, matrix (T, D)) for those of `utterances` that have features; `work` is a name for
+        a list.
+        """
         lines = [f"{u} {self.feats[u]}\n" for u in utterances if u in self.feats]
         work.write_text("".join(lines), encoding="utf-8")
         if not self.cmvn.changes:
@@ -90,7 +96,7 @@ class DataDir:
             for utterance, x in read_table(f"scp:{work}", GENERAL_MATRIX):
                 yield utterance, normalise(dense(x), self._stats(utterance, stats), self.cmvn)
 
-    def _stats(self, utterance: str, stats: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _stats(self, utterance: str, stats: RandomAccess) -> np.ndarray:
         speaker = self.utt2spk.get(utterance)
         if speaker is None or speaker not in stats:
             raise ValueError(f"{self.path}: no cmvn statistics for utterance {utterance} (speaker {speaker})")
@@ -98,7 +104,9 @@ class DataDir:
 
 
 def normalise(x: np.ndarray, stats: np.ndarray, options: CmvnOptions) -> np.ndarray:
-    """Features (T, D) normalised by sums `stats` (2, D + 1): values and count, squares (Kaldi's ApplyCmvn)."""
+    """Features (T, D) normalised by sums `stats` (2, D + 1): values and count, squares (Kaldi's
+    ApplyCmvn).
+    """
     if stats.shape[1] != x.shape[1] + 1:
         raise ValueError(f"cmvn statistics are for dim {stats.shape[1] - 1}, features have dim {x.shape[1]}")
     stats = stats.astype(np.float64)

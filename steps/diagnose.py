@@ -1,4 +1,6 @@
-"""A job that scores several models on several sets of examples, each score in a log of its own as Kaldi's would be."""
+"""A job that scores several models on several sets of examples, each score in a log of its own as
+Kaldi's would be.
+"""
 
 from __future__ import annotations
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Dropout proportion of the components that match `pattern`: linear between points (fraction of data, proportion)."""
+    """Dropout proportion of the components that match `pattern`: linear between points (fraction of
+    data, proportion).
+    """
 
     pattern: str
     points: tuple[tuple[float, float], ...]
 
     def at(self, fraction: float) -> float:
-        """The proportion when `fraction` of the data (0 to 1) has been consumed; right-continuous at jumps."""
+        """The proportion when `fraction` of the data (0 to 1) has been consumed; right-continuous at
+        jumps.
+        """
         left = self.points[0]
         if fraction == 0:
             return left[1]
@@ -28,7 +33,8 @@ class Curve:
 def parse(text: str | None) -> tuple[Curve, ...]:
     """Curves of `[PATTERN=]V0,V1@X1,...,VN` items separated by spaces, later ones overriding earlier ones.
 
-    The first value is at 0, the last at 1, one in the middle without @X at 0.5. Raises ValueError naming the item.
+    The first value is at 0, the last at 1, one in the middle without @X at 0.5. Raises ValueError naming the
+    item.
     """
     return tuple(_parse_curve(item) for item in (text or "").split())
 
@@ -62,10 +68,10 @@ def _parse_points(parts: list[str]) -> list[tuple[float, float]]:
         raise ValueError("a start and an end are needed")
     points = [(0.0, float(parts[0]))]
     for part in parts[1:-1]:
-        value, _, at = part.partition("@")
-        points.append((float(at) if at else 0.5, float(value)))
+        proportion, _, at = part.partition("@")
+        points.append((float(at) if at else 0.5, float(proportion)))
     points.append((1.0, float(parts[-1])))
-    for (x0, _), (x1, _) in zip(points, points[1:]):
+    for (x0, _), (x1, _) in pairwise(points):
         if not 0.0 <= x0 <= x1 <= 1.0:
             raise ValueError(f"the fraction {x1:g} after {x0:g} does not rise within 0 to 1")
     for _, value in points:

@@ -1,4 +1,6 @@
-"""One job of making examples: from utterances to shares of the archives, from shares to an archive, or the subsets."""
+"""One job of making examples: from utterances to shares of the archives, from shares to an archive, or
+the subsets.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ TRAIN, SHUFFLE, VALID, SUBSET, DRAW = range(5)  # what a generator is for: part 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`steps.egs_job EGS_DIR (split | shuffle | subsets) N`: make one part of the examples that EGS_DIR plans."""
+    """`steps.egs_job EGS_DIR (split | shuffle | subsets) N`: make one part of the examples that EGS_DIR
+    plans.
+    """
     directory, what, number = list(sys.argv[1:] if argv is None else argv)
     work = {"split": split, "shuffle": shuffle_archive, "subsets": make_subsets}[what]
     try:
@@ -124,7 +128,9 @@ def make_subsets(directory: Path, number: int) -> None:
 def examples(
     directory: Path, spec: dict[str, Any], utterances: list[str], rng: np.random.Generator, name: str
 ) -> Iterator[tuple[str, NnetExample]]:
-    """(key, example) of `utterances`; their dimensions are noted for info/. Raises ValueError if many are unusable."""
+    """(key, example) of `utterances`; their dimensions are noted for info/. Raises ValueError if many
+    are unusable.
+    """
     work, info = directory / ".work", spec["info"]
     data = DataDir(Path(spec["feat_dir"]), cmvn_options(spec["cmvn_opts"]))
     ivectors, period = _ivectors(spec)

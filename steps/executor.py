@@ -1,4 +1,6 @@
-"""How jobs are started: one small interface, submit(job) -> Future, for local processes and for wrappers like queue.pl."""
+"""How jobs are started: one small interface, submit(job) -> Future, for local processes and for wrappers
+like queue.pl.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Job:
-    """A command with a log of its own. `background` jobs have low priority and a place apart from the others."""
+    """A command with a log of its own. `background` jobs have low priority and a place apart from the
+    others.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -47,7 +51,9 @@ class JobCancelled(RuntimeError):  # noqa: N818 - what happened
 
 
 class Executor(Protocol):
-    """Starts jobs. A job that fails is tried again before its future raises JobFailed; the result is seconds taken."""
+    """Starts jobs. A job that fails is tried again before its future raises JobFailed; the result is
+    seconds taken.
+    """
 
     def submit(self, job: Job) -> Future[float]:
         """Start `job` when there is room for it."""
@@ -136,7 +142,8 @@ class LocalExecutor:
 
 
 class CommandExecutor(LocalExecutor):
-    """Hands every job to a wrapper called as Kaldi's are: `WRAPPER [OPTIONS] LOG COMMAND...` (run.pl, queue.pl, slurm.pl).
+    """Hands every job to a wrapper called as Kaldi's are: `WRAPPER [OPTIONS] LOG COMMAND...` (run.pl,
+    queue.pl, slurm.pl).
 
     All jobs are handed over at once; the wrapper decides when and where they run and writes their logs.
     """

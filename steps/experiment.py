@@ -83,7 +83,8 @@ class Experiment:
 class Stage:
     """A step of a run: done if its outputs exist and were made from the same options and inputs.
 
-    `number` is Kaldi's stage number. `about` holds option values and identities of input files by name; `clean`
+    `number` is Kaldi's stage number. `about` holds option values and identities of input files by name;
+    `clean`
     removes what an unfinished attempt left besides outputs.
     """
 
@@ -144,7 +145,8 @@ def discard_from(exp: Experiment, stage: int) -> None:
 
 def _changed(directory: Path, stage: Stage, key: str, before: Any, now: Any) -> str:
     return (
-        f"{directory} already holds {stage.name} made with {key}={_short(before)}, but now {key}={_short(now)}: "
+        f"{directory} already holds {stage.name} made with {key}={_short(before)}, but now "
+        f"{key}={_short(now)}: "
         f"give the earlier value to continue that run, choose another --dir, or add --restart=true "
         f"(with --stage={stage.number} to keep what comes before) to discard it"
     )
@@ -155,7 +157,9 @@ def _short(value: Any) -> str:
 
 
 def identity(paths: Iterable[Path]) -> dict[str, str]:
-    """What tells versions of input files apart: the content of small ones, size and time of change of large ones."""
+    """What tells versions of input files apart: the content of small ones, size and time of change of
+    large ones.
+    """
     result = {}
     for path in paths:
         stat = path.stat()

@@ -1,4 +1,6 @@
-"""The stages of training frame by frame: examples, initial model, iterations, combination, priors, reports."""
+"""The stages of training frame by frame: examples, initial model, iterations, combination, priors,
+reports.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +34,18 @@ from steps.reports import write_reports
 from steps.run import Run
 from steps.schedule import Schedule, models_to_combine
 from steps.train_options import DnnOptions
+
+AT_LEAST_ONE = (
+    "frames_per_eg",
+    "samples_per_iter",
+    "num_jobs_initial",
+    "num_jobs_final",
+    "num_jobs_step",
+    "num_jobs_compute_prior",
+    "preserve_model_interval",
+    "max_models_combine",
+    "max_lda_jobs",
+)
 
 
 def train(run: Run) -> None:
@@ -164,7 +178,8 @@ class FrameTraining:
         method = FrameByFrame(self.egs, o.frames_per_eg, o)
         diagnostics = Diagnostics(run, method, self.egs)
         run.say(
-            f"training for {o.num_epochs:g} epochs = {n} iterations, {o.num_jobs_initial} to {o.num_jobs_final} jobs"
+            f"training for {o.num_epochs:g} epochs = {n} iterations, {o.num_jobs_initial} to "
+            f"{o.num_jobs_final} jobs"
         )
         about = {
             k: v
@@ -237,8 +252,7 @@ def check(options: DnnOptions) -> None:
     """Raise ValueError for options that can be seen to be wrong without looking at any data."""
     minibatch_size.check(options.minibatch_size)
     parse_dropout(options.dropout_schedule)
-    for name in ("frames_per_eg", "samples_per_iter", "num_jobs_initial", "num_jobs_final", "num_jobs_step",
-                 "num_jobs_compute_prior", "preserve_model_interval", "max_models_combine", "max_lda_jobs"):  # fmt: skip
+    for name in AT_LEAST_ONE:
         if getattr(options, name) < 1:
             raise ValueError(f"{name.replace('_', '-')}={getattr(options, name)} must be at least 1")
     for name in ("initial_effective_lrate", "final_effective_lrate", "num_epochs"):
@@ -250,7 +264,8 @@ def check(options: DnnOptions) -> None:
         raise ValueError(f"--trainer.input-model={options.input_model} does not exist")
     if options.input_model is None and not (Path(options.dir) / "configs/final.config").is_file():
         raise ValueError(
-            f"there is no {options.dir}/configs/final.config: write it with xconfig-to-configs, or give --trainer.input-model"
+            f"there is no {options.dir}/configs/final.config: "
+            "write it with xconfig-to-configs, or give --trainer.input-model"
         )
     if options.egs_dir is not None and not Path(options.egs_dir).is_dir():
         raise ValueError(f"--egs.dir={options.egs_dir} does not exist")

@@ -19,7 +19,9 @@ MOST_LINES = 8  # components in one chart
 
 @dataclass(frozen=True)
 class Summary:
-    """What the page shows: records of iterations, scores by model, rows of the regularization table, options."""
+    """What the page shows: records of iterations, scores by model, rows of the regularization table,
+    options.
+    """
 
     dir: Path
     num_iters: int

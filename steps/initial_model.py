@@ -37,7 +37,8 @@ def model_context(directory: Path, input_model: str | None) -> tuple[int, int]:
         return int(values["left_context"]), int(values["right_context"])
     except (KeyError, ValueError):
         raise ValueError(
-            f"{path} must hold model_left_context=N and model_right_context=N, as xconfig-to-configs writes it"
+            f"{path} must hold model_left_context=N and model_right_context=N, as xconfig-to-configs writes "
+            "it"
         ) from None
 
 

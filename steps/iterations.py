@@ -60,7 +60,8 @@ class Training:
         exp.record(0).parent.mkdir(exist_ok=True)
         if run.options.stage > last:
             raise ValueError(
-                f"--stage={run.options.stage} begins at a model that does not exist; the last one is {exp.model(last)}"
+                f"--stage={run.options.stage} begins at a model that does not exist; the last one is "
+                f"{exp.model(last)}"
             )
         if last:
             run.say(f"continuing with {exp.model(last)}")
@@ -127,10 +128,7 @@ class Training:
         outcomes = self._outcomes(iteration, futures)
         models = self._usable_models(iteration, outcomes)
         good = accepted([o for o in outcomes if o.job in models])
-        if iteration.averages:
-            nnet = average(models[o.job] for o in good)
-        else:
-            nnet = models[best(good).job]
+        nnet = average(models[o.job] for o in good) if iteration.averages else models[best(good).job]
         seconds = time.time() - start
 
         def store() -> None:
@@ -166,7 +164,9 @@ class Training:
         return outcomes
 
     def _usable_models(self, iteration: Iteration, outcomes: list[Outcome]) -> dict[int, Nnet]:
-        """The networks worth averaging by job; a NaN or a far worse objective disqualifies. ValueError if all are."""
+        """The networks worth averaging by job; a NaN or a far worse objective disqualifies. ValueError
+        if all are.
+        """
         number, models = iteration.number, {}
         for o in accepted(outcomes):
             nnet = read_nnet(str(self.run.exp.job_model(number, o.job)))
@@ -175,7 +175,8 @@ class Training:
         dropped = [o for o in outcomes if o.job not in models]
         if not models:
             raise ValueError(
-                f"iteration {number}: no job has a finite objective and model (logs {self.run.exp.train_log(number, 1)} "
+                f"iteration {number}: no job has a finite objective and model (logs "
+                f"{self.run.exp.train_log(number, 1)} "
                 "...); lower the learning rate or --trainer.max-param-change"
             )
         for o in dropped:
@@ -216,9 +217,9 @@ def prepared(nnet: Nnet, iteration: Iteration, curves: tuple[dropout.Curve, ...]
         scale_net(nnet, iteration.shrink)
     for pattern, proportion in dropout.proportions(curves, iteration.fraction):
         matches = re.compile(".*".join(map(re.escape, pattern.split("*")))).fullmatch
-        for name, c in nnet.components.items():
-            if hasattr(c, "dropout_proportion") and matches(name):
-                c.dropout_proportion = proportion
+        for name, component in nnet.components.items():
+            if hasattr(component, "dropout_proportion") and matches(name):
+                component.dropout_proportion = proportion
     return nnet
 
 

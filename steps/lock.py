@@ -1,4 +1,6 @@
-"""One run per directory: a lock file that names the process that holds it, and knows when that process is gone."""
+"""One run per directory: a lock file that names the process that holds it, and knows when that process
+is gone.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ NAME = ".lock"
 def locked(directory: Path) -> Iterator[None]:
     """Hold the lock of `directory` during the block.
 
-    Raises ValueError if a living process holds it, or one on another machine, which cannot be looked at. The lock
+    Raises ValueError if a living process holds it, or one on another machine, which cannot be looked at. The
+    lock
     of a process of this machine that is gone (killed, or from before a restart) is taken over.
     """
     path = directory / NAME

@@ -85,7 +85,8 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
     info = describe(request, num_frames)
     _write_lists(request, info, valid, train, subset)
     say(
-        f"examples: {info.num_archives} archives of about {info.egs_per_archive} from {len(train)} utterances, "
+        f"examples: {info.num_archives} archives of about {info.egs_per_archive} from {len(train)} "
+        "utterances, "
         f"{len(valid)} held out"
     )
     jobs = max(1, min(request.options.nj, len(train)))
@@ -110,9 +111,11 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
 
 
 def choose_utterances(request: Request, utterances: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Held-out utterances, training utterances, and those of the latter used in diagnostics; by --trainer.srand.
+    """Held-out utterances, training utterances, and those of the latter used in diagnostics; by
+    --trainer.srand.
 
-    Where Kaldi refuses corpora of less than four times --num-utts-subset, a fifth of the utterances is held out.
+    Where Kaldi refuses corpora of less than four times --num-utts-subset, a fifth of the utterances is held
+    out.
     """
     if len(utterances) < 2:
         raise ValueError(f"{len(utterances)} utterances are too few: one must be held out and one trained on")
@@ -192,7 +195,9 @@ def discard(directory: Path) -> None:
 
 
 def _prepare_alignments(request: Request, say: Any) -> tuple[list[str], int]:
-    """Pdfs by utterance as one archive with an index; the utterances with features and labels, and their frames."""
+    """Pdfs by utterance as one archive with an index; the utterances with features and labels, and their
+    frames.
+    """
     done, ark, scp = (request.work / name for name in ("utterances", "ali.ark", "ali.scp"))
     if not done.exists():
         lengths, found = {}, 0

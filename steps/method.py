@@ -1,4 +1,6 @@
-"""What differs between the ways to train: how a job reads examples and which program trains. The loop is the same."""
+"""What differs between the ways to train: how a job reads examples and which program trains. The loop is
+the same.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,13 @@ from steps.train_options import CommonOptions
 class Method(Protocol):
     """One way to train: frame by frame, by chunks, with the chain objective."""
 
-    program: str  # the module of the training program
-    picks: int  # passes over the archives per epoch
+    @property
+    def program(self) -> str:
+        """The module of the training program."""
+
+    @property
+    def picks(self) -> int:
+        """Passes over the archives per epoch."""
 
     def arguments(self, iteration: Iteration, share: Share) -> list[str]:
         """Options and examples for one job, between the common options and the output model."""

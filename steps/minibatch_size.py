@@ -1,4 +1,6 @@
-"""The minibatch-size rules of nnet3-merge-egs as the training scripts handle them: checked, halved, bounded."""
+"""The minibatch-size rules of nnet3-merge-egs as the training scripts handle them: checked, halved,
+bounded.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ def check(text: str, option: str = "--trainer.optimization.minibatch-size") -> s
     """`text` itself if it is a rule such as 128, 64,128, 1:64 or 128=64:128/256=32,64; else ValueError."""
     if not (_SIMPLE.fullmatch(text) or _RULES.fullmatch(text)):
         raise ValueError(
-            f"{option}={text!r} is no minibatch size: write N, N,M, N:M, or LENGTH=SIZES/LENGTH=SIZES, e.g. 128=64:128/256=32"
+            f"{option}={text!r} is no minibatch size: write N, N,M, N:M, or LENGTH=SIZES/LENGTH=SIZES, e.g. "
+            "128=64:128/256=32"
         )
     for sizes in _size_lists(text):
         for item in sizes.split(","):
@@ -35,7 +38,9 @@ def largest_size(text: str) -> int:
 
 
 def at_most(text: str) -> str:
-    """The rule that also takes smaller minibatches, so that combination sees every example; ranges stay as they are."""
+    """The rule that also takes smaller minibatches, so that combination sees every example; ranges stay
+    as they are.
+    """
     return text if ":" in text.partition(",")[0] or "=" in text else f"1:{text}"
 
 

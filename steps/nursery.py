@@ -1,8 +1,11 @@
-"""A process that starts jobs for the driver: forks instead of starting Python anew, and takes all jobs with it when it ends.
+"""A process that starts jobs for the driver: forks instead of starting Python anew, and takes all jobs with
+it when it ends.
 
-It reads one JSON object per line from standard input, {"id", "argv", "log", "nice", "env"}, starts the job and answers
+It reads one JSON object per line from standard input, {"id", "argv", "log", "nice", "env"}, starts the job
+and answers
 {"id", "status"} when it has ended. When its input ends (the driver is gone, however it
-died) it kills every job that still runs. A job `python -m MODULE ...` of this code base is a fork that calls MODULE.main,
+died) it kills every job that still runs. A job `python -m MODULE ...` of this code base is a fork that calls
+MODULE.main,
 with numpy and the libraries already imported; any other command is executed.
 """
 

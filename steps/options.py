@@ -1,9 +1,11 @@
-"""Options of the training scripts: declared once, read from the command line and from YAML files, checked by type."""
+"""Options of the training scripts: declared once, read from the command line and from YAML files,
+checked by type.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +19,8 @@ _NULL = ("", "~", "null", "None")
 def option(
     name: str, default: Any, help: str, *, kind: str = "", choices: Sequence[str] = (), alias: str = ""
 ) -> Any:
-    """A field read from `--name`. The kind (int, float, bool, text, words) follows from the default unless given.
+    """A field read from `--name`. The kind (int, float, bool, text, words) follows from the default unless
+    given.
 
     A default of None makes a text option that an empty value unsets; a tuple makes a repeatable option.
     """
@@ -41,9 +44,11 @@ class Given:
 
 
 def parse(cls: type[T], argv: Sequence[str]) -> T:
-    """An instance of the options dataclass `cls` from a command line; `--config FILE` reads YAML, the command line wins.
+    """An instance of the options dataclass `cls` from a command line; `--config FILE` reads YAML, the
+    command line wins.
 
-    Raises ValueError for an unknown option (naming the nearest), a value of the wrong type or a missing required option.
+    Raises ValueError for an unknown option (naming the nearest), a value of the wrong type or a missing
+    required option.
     """
     table = by_name(cls)
     given = list(_command_line(argv, table))
@@ -80,7 +85,8 @@ def usage(cls: type, heading: str) -> str:
     return "\n".join(
         [
             *lines,
-            "  --config  [none]\n        YAML file with the same options, nested or dotted; the command line wins",
+            "  --config  [none]\n        YAML file with the same options, nested or dotted; the command "
+            "line wins",
         ]
     )
 
@@ -91,8 +97,10 @@ def as_dict(options: Any) -> dict[str, Any]:
 
 
 def read_yaml(path: str) -> list[Given]:
-    """The scalars of a YAML file as text under dotted names, so that YAML's own types (no, 1e-3, 1:32) cannot interfere."""
-    import yaml
+    """The scalars of a YAML file as text under dotted names, so that YAML's own types (no, 1e-3, 1:32)
+    cannot interfere.
+    """
+    import yaml  # noqa: PLC0415 - only where there is a file
 
     try:
         root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -112,7 +120,7 @@ def read_yaml(path: str) -> list[Given]:
 
 
 def _walk(node: Any, prefix: str, path: str) -> Iterator[Given]:
-    import yaml
+    import yaml  # noqa: PLC0415
 
     for key, value in node.value:
         name = prefix + str(key.value)
@@ -141,8 +149,9 @@ def _next_value(name: str, words: list[str], table: dict[str, Any]) -> str:
     f = table.get(name)
     if f is None and name != "config":
         raise ValueError(_unknown(name, "command line", table))
-    next_is_option = (
-        not words or words[0][2:].partition("=")[0] in {*table, "config"} and words[0].startswith("--")
+    first = words[0] if words else "--"
+    next_is_option = first == "--" or (
+        first.startswith("--") and first[2:].partition("=")[0] in {*table, "config"}
     )
     if f is not None and f.metadata["kind"] == "bool" and next_is_option:
         return "true"
@@ -176,7 +185,7 @@ def _value(g: Given, f: Any, earlier: Any) -> Any:
             raise ValueError(f"--{g.name}={g.text} ({g.where}): choose one of {', '.join(choices)}")
         return g.text
     try:
-        return {"int": _integer, "float": float, "bool": _boolean}[kind](g.text)
+        return _READERS[kind](g.text)
     except ValueError:
         if f.default is None and g.text in _NULL:
             return None
@@ -195,6 +204,9 @@ def _boolean(text: str) -> bool:
     if text.lower() not in _TRUE + _FALSE:
         raise ValueError(text)
     return text.lower() in _TRUE
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"int": _integer, "float": float, "bool": _boolean}
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,6 @@
-"""What the jobs of an iteration came to: objectives from their logs, and which models are good enough to average."""
+"""What the jobs of an iteration came to: objectives from their logs, and which models are good enough to
+average.
+"""
 
 from __future__ import annotations
 

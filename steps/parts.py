@@ -16,7 +16,9 @@ from nnet.minibatch import Minibatch
 def part_of(
     rspecifier: str, nnet: Nnet, minibatch_size: str, part: int, of: int
 ) -> Iterator[tuple[int, Minibatch]]:
-    """(number, minibatch) for every `of`-th minibatch from number `part`; merged in order, so numbers mean the same."""
+    """(number, minibatch) for every `of`-th minibatch from number `part`; merged in order, so numbers
+    mean the same.
+    """
     inputs, outputs = set(nnet.input_names()), set(nnet.output_names())
     examples = (eg for _, eg in read_table(rspecifier, EXAMPLE))
     for number, group in enumerate(group_examples(examples, parse_minibatch_sizes(minibatch_size))):

@@ -30,7 +30,9 @@ MINIBATCH_SIZE = "1:128"
 def adjust_priors(
     run: Run, model: Path, archives: Sequence[Path], subset_size: int, num_jobs: int, stage: Stage
 ) -> None:
-    """Make final.mdl from `model`: job j reads archive j; where Kaldi has more jobs than archives all read the first."""
+    """Make final.mdl from `model`: job j reads archive j; where Kaldi has more jobs than archives all
+    read the first.
+    """
 
     def work() -> None:
         used = archives[:num_jobs]
@@ -49,7 +51,8 @@ def adjust_priors(
         am = read_am(str(model))
         new = (total / total.sum()).astype(np.float32)
         run.say(
-            f"priors from {total.sum():.0f} frames; K-L divergence from the old ones {divergence(am.priors, new):.4g}"
+            f"priors from {total.sum():.0f} frames; K-L divergence from the old ones "
+            f"{divergence(am.priors, new):.4g}"
         )
         write_am(am.with_priors(new), str(stage.outputs[0]))
 
@@ -66,7 +69,9 @@ def divergence(old: np.ndarray, new: np.ndarray) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`steps.priors MODEL ARCHIVE EXAMPLES SEED OUTPUT`: the sum of posteriors over a random subset, as .npy."""
+    """`steps.priors MODEL ARCHIVE EXAMPLES SEED OUTPUT`: the sum of posteriors over a random subset, as
+    .npy.
+    """
     model, archive, count, seed, output = list(sys.argv[1:] if argv is None else argv)
     try:
         total = posterior_sum(model, f"ark:{archive}", int(count), int(seed))
@@ -79,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def posterior_sum(model: str, rspecifier: str, count: int, seed: int) -> np.ndarray:
-    """(num_pdfs,) float64: exp of the output summed over frames of `count` random examples; test modes are on."""
+    """(num_pdfs,) float64: exp of the output summed over frames of `count` random examples; test modes
+    are on.
+    """
     nnet = set_test_modes(read_nnet(model))
     plans, total = PlanCache(nnet), np.zeros(nnet.output_dim("output"))
     examples = (eg for _, eg in read_table(rspecifier, EXAMPLE))

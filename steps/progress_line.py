@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any
 
@@ -33,7 +34,9 @@ class Clock:
 def progress_line(
     schedule: Schedule, record: dict[str, Any], valid: tuple[int, float, float] | None, clock: Clock
 ) -> str:
-    """One line on a finished iteration; `valid` is (iteration, objective, accuracy) of the newest diagnostics."""
+    """One line on a finished iteration; `valid` is (iteration, objective, accuracy) of the newest
+    diagnostics.
+    """
     accepted = sum(j["accepted"] for j in record["jobs"])
     jobs = (
         f"{record['num_jobs']} jobs"
@@ -56,7 +59,7 @@ def progress_line(
 
 def duration(seconds: float) -> str:
     """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
-    if seconds != seconds:
+    if math.isnan(seconds):
         return "unknown time"
     s = round(seconds)
     for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):

@@ -1,4 +1,6 @@
-"""One run of a training script: its directory, options and jobs, and the rule for what need not be done again."""
+"""One run of a training script: its directory, options and jobs, and the rule for what need not be done
+again.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,27 @@ from steps.train_options import CommonOptions
 
 # Options that do not change what is computed: they may differ when a run is continued.
 FREE = frozenset(
-    "cmd egs.cmd egs.stage stage exit-stage use-gpu cleanup cleanup.remove-egs cleanup.preserve-model-interval "
-    "reporting.email reporting.interval local.max-jobs local.threads-per-job retries restart lang dir "
-    "trainer.optimization.combine-sum-to-one-penalty trainer.compute-per-dim-accuracy".split()
+    {
+        "cmd",
+        "egs.cmd",
+        "egs.stage",
+        "stage",
+        "exit-stage",
+        "use-gpu",
+        "cleanup",
+        "cleanup.remove-egs",
+        "cleanup.preserve-model-interval",
+        "reporting.email",
+        "reporting.interval",
+        "local.max-jobs",
+        "local.threads-per-job",
+        "retries",
+        "restart",
+        "lang",
+        "dir",
+        "trainer.optimization.combine-sum-to-one-penalty",
+        "trainer.compute-per-dim-accuracy",
+    }
 )
 
 
@@ -66,9 +86,11 @@ class Run:
         return {name: values[name] for name in (names or [n for n in values if n not in FREE])}
 
 
-def python_job(name: str, module: str, arguments: list[str], log: Path, **kind: bool) -> Job:
+def python_job(
+    name: str, module: str, arguments: list[str], log: Path, gpu: bool = False, background: bool = False
+) -> Job:
     """A job that calls MODULE.main(arguments)."""
-    return Job(name, (sys.executable, "-m", module, *arguments), log, **kind)
+    return Job(name, (sys.executable, "-m", module, *arguments), log, gpu, background)
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""When what is trained: iterations, jobs, archives, learning rates and shrinkage, as pure functions of the options."""
+"""When what is trained: iterations, jobs, archives, learning rates and shrinkage, as pure functions of
+the options.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from steps.minibatch_size import halve, largest_size
 
 @dataclass(frozen=True)
 class Share:
-    """What one job of an iteration reads: archive `archive` (from 1) and the labelled frame or shift `pick` of its examples.
+    """What one job of an iteration reads: archive `archive` (from 1) and the labelled frame or shift `pick`
+    of its examples.
 
     `index` counts all jobs of the run from 0 (Kaldi's k).
     """
@@ -74,8 +77,10 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.num_iters < 1:
             raise ValueError(
-                f"nothing to train: {self.num_epochs} epochs of {self.num_archives} archives x {self.picks} passes are "
-                f"{self.to_process} jobs, fewer than one iteration of ({self.jobs_initial} + {self.jobs_final}) / 2 jobs; "
+                f"nothing to train: {self.num_epochs} epochs of {self.num_archives} archives x {self.picks} "
+                "passes are "
+                f"{self.to_process} jobs, fewer than one iteration of ({self.jobs_initial} + "
+                f"{self.jobs_final}) / 2 jobs; "
                 "raise --trainer.num-epochs, or lower --trainer.samples-per-iter or the number of jobs"
             )
 
@@ -137,7 +142,9 @@ def num_jobs(iteration: int, num_iters: int, initial: int, step: int, final: int
 def effective_rate(
     iteration: int, num_iters: int, processed: int, to_process: int, initial: float, final: float
 ) -> float:
-    """Learning rate per job: falls exponentially with the data consumed; the last iteration has the final rate."""
+    """Learning rate per job: falls exponentially with the data consumed; the last iteration has the
+    final rate.
+    """
     if iteration + 1 >= num_iters:
         return final
     return initial * math.exp(processed * math.log(final / initial) / to_process)
@@ -151,8 +158,10 @@ def proportional_shrink(strength: float, learning_rate: float) -> float:
     factor = 1.0 - strength * learning_rate
     if factor <= 0.5:
         raise ValueError(
-            f"--trainer.optimization.proportional-shrink={strength} is too large: at learning rate {learning_rate:.4g} "
-            f"parameters would be scaled by 1 - {strength} * {learning_rate:.4g} = {factor:.4g}; it must stay above 0.5"
+            f"--trainer.optimization.proportional-shrink={strength} is too large: at learning rate "
+            f"{learning_rate:.4g} "
+            f"parameters would be scaled by 1 - {strength} * {learning_rate:.4g} = {factor:.4g}; it must "
+            "stay above 0.5"
         )
     return factor
 
@@ -168,15 +177,18 @@ def models_to_combine(num_iters: int, archives_expanded: int, max_models: int, j
     return sorted(chosen | {num_iters})
 
 
-def l2_step(sequences: int, factor: float, rate: float, alpha: float) -> float:
-    """The share of its weights that the penalty alone takes from a component in one minibatch: 2 N factor rate alpha."""
+def l2_step(sequences: float, factor: float, rate: float, alpha: float) -> float:
+    """The share of its weights that the penalty alone takes from a component in one minibatch: 2 N
+    factor rate alpha.
+    """
     return 2.0 * sequences * factor * rate * alpha
 
 
 def check_l2(iteration: Iteration, penalties: dict[str, tuple[float, float]]) -> None:
     """Refuse settings under which the penalty would turn weights around.
 
-    `penalties` holds (l2-regularize, learning-rate-factor) by component. Raises ValueError with the arithmetic.
+    `penalties` holds (l2-regularize, learning-rate-factor) by component. Raises ValueError with the
+    arithmetic.
     """
     sequences = largest_size(iteration.minibatch_size)
     for name, (alpha, rate_factor) in penalties.items():
@@ -184,8 +196,12 @@ def check_l2(iteration: Iteration, penalties: dict[str, tuple[float, float]]) ->
         step = l2_step(sequences, iteration.l2_factor, rate, alpha)
         if step >= 1.0:
             raise ValueError(
-                f"{name}: l2-regularize={alpha:g} would flip the signs of its weights in iteration {iteration.number}: "
-                f"2 * N * factor * rate * alpha = 2 * {sequences} * {iteration.l2_factor:.4g} * {rate:.4g} * {alpha:g} "
-                f"= {step:.4g}, which must be below 1 (N = sequences per minibatch, factor = 1 / {iteration.num_jobs} jobs, "
-                "rate = jobs * effective rate * learning-rate-factor); lower l2-regularize, the rate or the minibatch size"
+                f"{name}: l2-regularize={alpha:g} would flip the signs of its weights in iteration "
+                f"{iteration.number}: "
+                f"2 * N * factor * rate * alpha = 2 * {sequences} * {iteration.l2_factor:.4g} * {rate:.4g} "
+                f"* {alpha:g} "
+                f"= {step:.4g}, which must be below 1 (N = sequences per minibatch, factor = 1 / "
+                f"{iteration.num_jobs} jobs, "
+                "rate = jobs * effective rate * learning-rate-factor); lower l2-regularize, the rate or the "
+                "minibatch size"
             )

@@ -1,4 +1,6 @@
-"""Line charts as SVG text: labelled axes with round ticks, a legend, values on hover; colours come from the page's CSS."""
+"""Line charts as SVG text: labelled axes with round ticks, a legend, values on hover; colours come from
+the page's CSS.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str,
         series = [_positive(s) for s in series]
     drawn = [s for s in series if s.points()]
     if not drawn:
-        return f"<figure><figcaption>{escape(title)}</figcaption><p class='none'>nothing was recorded</p></figure>"
+        caption = f"<figcaption>{escape(title)}</figcaption>"
+        return f"<figure>{caption}<p class='none'>nothing was recorded</p></figure>"
     points = [p for s in drawn for p in s.points()]
     x = make_axis(x_label, [p[0] for p in points])
     y = (
@@ -125,7 +128,8 @@ def _grid(x: Axis, y: Axis) -> str:
         at, _ = _place(x, y, (tick, y.low))
         parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         parts.append(
-            f'<text class="tick" x="{at}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{shown(tick)}</text>'
+            f'<text class="tick" x="{at}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
+            f"{shown(tick)}</text>"
         )
     return "".join(parts)
 
@@ -135,7 +139,8 @@ def _labels(x: Axis, y: Axis) -> str:
     return (
         f'<text class="axis" x="{LEFT + (WIDTH - LEFT - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
         f"{escape(x.label)}</text>"
-        f'<text class="axis" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(y.label)}</text>'
+        f'<text class="axis" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y.label)}</text>"
     )
 
 
@@ -145,8 +150,8 @@ def _line(series: Series, number: int, x: Axis, y: Axis) -> str:
     places = [(p, _place(x, y, p)) for p in series.points()]
     path = " ".join(f"{a},{b}" for _, (a, b) in places)
     dots = "".join(
-        f'<circle cx="{a}" cy="{b}" r="5"><title>{escape(series.name)}\n{escape(x.label)} {shown(p[0])}: {shown(p[1])}'
-        "</title></circle>"
+        f'<circle cx="{a}" cy="{b}" r="5"><title>{escape(series.name)}\n'
+        f"{escape(x.label)} {shown(p[0])}: {shown(p[1])}</title></circle>"
         for p, (a, b) in places
     )
     return (
@@ -157,4 +162,5 @@ def _line(series: Series, number: int, x: Axis, y: Axis) -> str:
 
 def _legend_entry(series: Series, number: int) -> str:
     style = "dashed" if series.dashed else "solid"
-    return f'<span><i style="border-top:2.5px {style} var(--c{number % COLOURS})"></i>{escape(series.name)}</span>'
+    mark = f'<i style="border-top:2.5px {style} var(--c{number % COLOURS})"></i>'
+    return f"<span>{mark}{escape(series.name)}</span>"

@@ -1,4 +1,6 @@
-"""steps/train_dnn.py: trains an acoustic model frame by frame with a cross-entropy objective, as Kaldi's script does."""
+"""steps/train_dnn.py: trains an acoustic model frame by frame with a cross-entropy objective, as Kaldi's
+script does.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ Usage: train_dnn.py [options] --feat-dir DATA --ali-dir ALI --dir DIR
 e.g.:  train_dnn.py --trainer.num-epochs 4 --trainer.optimization.num-jobs-final 4 \\
          --feat-dir data/train --ali-dir exp/tri3_ali --dir exp/tdnn
 
-DIR/configs is what xconfig-to-configs writes. A run that was interrupted goes on when the same command is given again."""
+DIR/configs is what xconfig-to-configs writes. A run that was interrupted goes on when the same command is
+given again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -110,7 +110,8 @@ class CommonOptions:
     stage: int = option(
         "stage",
         -5,
-        "first stage to run: -5 init.raw, -4 examples, -3 input transform, -2 priors, -1 0.mdl, N iteration N",
+        "first stage to run: -5 init.raw, -4 examples, -3 input transform, -2 priors, -1 0.mdl, N iteration "
+        "N",
     )
     exit_stage: int | None = option("exit-stage", None, "stop before this iteration", kind="int")
     cmd: str = option("cmd", "local", "how jobs are started: local, or a wrapper such as 'queue.pl --mem 4G'")

@@ -1,4 +1,6 @@
-"""A tiny corpus in Kaldi's directories, for tests of whole trainings: a few utterances, two pdfs, four feature dims."""
+"""A tiny corpus in Kaldi's directories, for tests of whole trainings: a few utterances, two pdfs, four
+feature dims.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ from nnet.formats.transitions import transition_model, write_transitions
 from nnet.formats.tree import monophone_tree, write_tree
 
 DIM, FRAMES, UTTERANCES = 4, 30, 10
-NETWORK = """component name=affine type=NaturalGradientAffineComponent input-dim=12 output-dim=8 max-change=0.75 l2-regularize=0.01
+AFFINE = "type=NaturalGradientAffineComponent max-change=0.75"
+NETWORK = f"""component name=affine {AFFINE} input-dim=12 output-dim=8 l2-regularize=0.01
 component name=norm type=BatchNormComponent dim=8
-component name=out type=NaturalGradientAffineComponent input-dim=8 output-dim=2 max-change=0.75
+component name=out {AFFINE} input-dim=8 output-dim=2
 component name=log type=LogSoftmaxComponent dim=2
 input-node name=input dim=4
 component-node name=affine component=affine input=Append(Offset(input, -1), input, Offset(input, 1))

@@ -44,7 +44,8 @@ def test_output_goes_to_the_log_between_the_lines_of_run_pl(tmp_path: Path, exec
 
 
 def test_jobs_run_side_by_side_with_one_blas_thread(tmp_path: Path, executor: LocalExecutor) -> None:
-    script = f"touch {tmp_path}/$0; while [ ! -e {tmp_path}/b ] || [ ! -e {tmp_path}/a ]; do sleep 0.01; done; echo $OPENBLAS_NUM_THREADS"
+    both = f"[ -e {tmp_path}/a ] && [ -e {tmp_path}/b ]"
+    script = f"touch {tmp_path}/$0; until {both}; do sleep 0.01; done; echo $OPENBLAS_NUM_THREADS"
     jobs = [Job(n, ("sh", "-c", script, n), tmp_path / f"{n}.log") for n in "ab"]
     assert len(run_all(executor, jobs)) == 2
     assert log_tail(tmp_path / "a.log") == ["1"]
@@ -110,7 +111,8 @@ def test_python_jobs_are_forks_that_report_their_exceptions(tmp_path: Path, exec
 
 def test_every_gpu_job_has_a_gpu_to_itself(tmp_path: Path) -> None:
     executor = LocalExecutor(max_jobs=4, gpus=["5", "7"])
-    script = f"mkdir {tmp_path}/busy$CUDA_VISIBLE_DEVICES && sleep 0.05 && rmdir {tmp_path}/busy$CUDA_VISIBLE_DEVICES && echo $CUDA_VISIBLE_DEVICES"
+    busy = f"{tmp_path}/busy$CUDA_VISIBLE_DEVICES"
+    script = f"mkdir {busy} && sleep 0.05 && rmdir {busy} && echo $CUDA_VISIBLE_DEVICES"
     run_all(executor, [shell(tmp_path, f"j{n}", script, gpu=True) for n in range(4)])
     executor.close()
     assert {log_tail(tmp_path / f"log/j{n}.log")[0] for n in range(4)} <= {"5", "7"}

@@ -95,7 +95,7 @@ def test_killed_jobs_are_run_again(trained: Trained, tmp_path: Path) -> None:
     process = start(argv)
     killed = 0
     for number in range(1, 7):
-        wait_until(lambda n=number: (tmp_path / f"a/{n}.mdl").exists(), process)  # type: ignore[misc]
+        wait_until((tmp_path / f"a/{number}.mdl").exists, process)
         for nursery in [p for p in descendants(process.pid)][:1]:
             for job in descendants(nursery)[:1]:
                 os.kill(job, signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_a_stopped_run_kills_its_jobs_and_tidies_up(
 ) -> None:
     argv = trained.copy(tmp_path / "a")
     process = start(argv)
-    wait_until(lambda: (tmp_path / "a/.start.3.raw").exists(), process)
+    wait_until((tmp_path / "a/.start.3.raw").exists, process)
     children = descendants(process.pid)
     process.send_signal(number)
     assert process.wait(15) == 130

@@ -18,9 +18,9 @@ def test_a_second_run_is_refused_with_the_process(tmp_path: Path) -> None:
     with (
         locked(tmp_path),
         pytest.raises(ValueError, match=f"in use by process {os.getpid()} on this machine"),
+        locked(tmp_path),
     ):
-        with locked(tmp_path):
-            pass
+        pass
 
 
 def test_the_lock_goes_when_the_run_ends(tmp_path: Path) -> None:

@@ -58,7 +58,10 @@ def test_an_alias_sets_the_same_option() -> None:
 
 
 def test_yaml_may_be_nested_or_dotted(tmp_path: Path) -> None:
-    text = "trainer:\n  num-epochs: 3\n  optimization.num-jobs-final: 4\n  optimization:\n    momentum: 0.5\negs.dir: e\n"
+    nested = (
+        "trainer:\n  num-epochs: 3\n  optimization.num-jobs-final: 4\n  optimization:\n    momentum: 0.5\n"
+    )
+    text = nested + "egs.dir: e\n"
     o = yaml_options(tmp_path, text)
     assert (o.num_epochs, o.num_jobs_final, o.momentum, o.egs_dir) == (3.0, 4, 0.5, "e")
 

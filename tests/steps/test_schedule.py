@@ -67,7 +67,8 @@ def test_the_first_iteration_is_gentler() -> None:
 
 
 def test_the_l2_factor_is_one_over_the_jobs() -> None:
-    assert [i.l2_factor for i in make(jobs_initial=1, jobs_final=3, num_epochs=0.5)] == [1.0, 1.0, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 3, 1 / 3]  # fmt: skip
+    factors = [i.l2_factor for i in make(jobs_initial=1, jobs_final=3, num_epochs=0.5)]
+    assert factors == [1.0, 1.0, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 3, 1 / 3]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_too_much_shrinking_is_refused_with_the_arithmetic() -> None:
 
 
 def test_too_little_data_for_an_iteration_is_refused() -> None:
-    with pytest.raises(ValueError, match="nothing to train: 0.01 epochs"):
+    with pytest.raises(ValueError, match=r"nothing to train: 0\.01 epochs"):
         make(num_epochs=0.01)
 
 

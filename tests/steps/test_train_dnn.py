@@ -17,6 +17,7 @@ from steps.train_dnn import main
 from tests.steps.conftest import Trained
 from tests.steps.corpus import arguments, make_corpus
 
+pytestmark = pytest.mark.slow
 MODELS = ["0.mdl", "8.mdl", "combined.mdl", "final.mdl"]
 
 
@@ -79,7 +80,7 @@ def test_the_same_command_finds_nothing_to_do(trained: Trained, capsys: pytest.C
     "option", ["--trainer.srand=1", "--trainer.num-epochs=2", "--egs.opts=--compress=false"]
 )
 def test_changed_options_are_told(trained: Trained, capsys: pytest.CaptureFixture[str], option: str) -> None:
-    name, _, value = option.partition("=")
+    name, _, _ = option.partition("=")
     message = error_of(capsys, arguments(trained.top, option))
     assert "already holds final.mdl made with " + name[2:] in message
     assert "--restart=true" in message
