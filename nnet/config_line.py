@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import re
 from collections.abc import Callable
@@ -15,7 +16,9 @@ class ConfigLine:
     `where` (file and line) stands in every error. `load_matrix(path)` reads a Kaldi matrix or vector file.
     """
 
-    def __init__(self, text: str, where: str = "config", load_matrix: Callable[[str], np.ndarray] | None = None):
+    def __init__(
+        self, text: str, where: str = "config", load_matrix: Callable[[str], np.ndarray] | None = None
+    ):
         text = text.strip()
         self.where = where
         self.first_token, _, rest = text.partition(" ")
@@ -24,12 +27,12 @@ class ConfigLine:
         self._used: set[str] = set()
         self._known: set[str] = set()
 
-    def has(self, key: str) -> bool:
+    def has(self, key: builtins.str) -> builtins.bool:
         """Whether the line gives `key`; does not mark it as used."""
         self._known.add(key)
         return key in self.values
 
-    def str(self, key: str, *default: str) -> str:
+    def str(self, key: builtins.str, *default: builtins.str) -> builtins.str:
         """The value of `key` as text. Without a default a missing key raises ValueError."""
         self._known.add(key)
         if key in self.values:
@@ -39,15 +42,15 @@ class ConfigLine:
             return default[0]
         raise ValueError(f"{self.where}: {self._name()} needs {key}=...")
 
-    def int(self, key: str, *default: int) -> int:
+    def int(self, key: builtins.str, *default: builtins.int) -> builtins.int:
         """The value of `key` as an integer."""
         return self._number(key, int, "an integer", *default)
 
-    def float(self, key: str, *default: float) -> float:
+    def float(self, key: builtins.str, *default: builtins.float) -> builtins.float:
         """The value of `key` as a float."""
         return self._number(key, float, "a number", *default)
 
-    def bool(self, key: str, *default: bool) -> bool:
+    def bool(self, key: builtins.str, *default: builtins.bool) -> builtins.bool:
         """The value of `key` as a boolean; as in Kaldi its first letter decides (t, T, f, F)."""
         if key not in self.values and default:
             self._known.add(key)
@@ -57,7 +60,7 @@ class ConfigLine:
             raise ValueError(f"{self.where}: {self._name()}: {key}={value} is not true or false")
         return value[0] in "tT"
 
-    def ints(self, key: str, *default: tuple[int, ...]) -> tuple[int, ...]:
+    def ints(self, key: builtins.str, *default: tuple[builtins.int, ...]) -> tuple[builtins.int, ...]:
         """The value of `key` as integers separated by commas or colons."""
         if key not in self.values and default:
             self._known.add(key)
@@ -66,9 +69,11 @@ class ConfigLine:
         try:
             return tuple(int(v) for v in re.split("[,:]", value) if v != "")
         except ValueError:
-            raise ValueError(f"{self.where}: {self._name()}: {key}={value} is not a list of integers") from None
+            raise ValueError(
+                f"{self.where}: {self._name()}: {key}={value} is not a list of integers"
+            ) from None
 
-    def matrix(self, key: str) -> np.ndarray:
+    def matrix(self, key: builtins.str) -> np.ndarray:
         """The matrix or vector in the file that `key` names."""
         path = self.str(key)
         if self.load_matrix is None:
@@ -83,8 +88,10 @@ class ConfigLine:
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ValueError(f"{self.where}: {self._name()} has no option {key}{hint}")
 
-    def _name(self) -> str:
-        return " ".join(v for v in (self.first_token, self.values.get("name", ""), self.values.get("type", "")) if v)
+    def _name(self) -> builtins.str:
+        return " ".join(
+            v for v in (self.first_token, self.values.get("name", ""), self.values.get("type", "")) if v
+        )
 
     def _number(self, key, kind, what, *default):  # type: ignore[no-untyped-def]
         if key not in self.values and default:

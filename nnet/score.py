@@ -63,7 +63,7 @@ class Scorer:
         )
         derivatives = {}
         for name, target in batch.outputs.items():
-            objective = self.nnet.nodes[name].objective
+            objective = self.nnet.objective_of(name)
             value = OBJECTIVES[objective](acts.output(name), target, self.delta is not None)
             score = self.scores.setdefault(name, Score(objective))
             score.total += value.total

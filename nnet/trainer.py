@@ -174,7 +174,7 @@ class Trainer:
         seed = ((self.options.seed & 0xFFFFFFFF) << 32) + self.num_minibatches
         acts = forward(self.nnet, self.plans(request), {k: x for k, (_, x) in batch.inputs.items()}, seed)
         values = {
-            name: OBJECTIVES[self.nnet.nodes[name].objective](acts.output(name), target)
+            name: OBJECTIVES[self.nnet.objective_of(name)](acts.output(name), target)
             for name, target in batch.outputs.items()
         }
         if not all(np.isfinite(v.total) and np.isfinite(v.weight) for v in values.values()):

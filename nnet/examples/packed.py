@@ -226,7 +226,7 @@ def _take_io(data, position: int, start: int):  # type: ignore[no-untyped-def]
 
 def _take_matrix(data, p: int, token: bytes):  # type: ignore[no-untyped-def]
     """(rows, cols, position of the values, spans of the values, position after the matrix); rows -1 if it is another kind."""
-    unknown = (-1, 0, 0, [], p)
+    unknown: tuple[int, int, int, list, int] = (-1, 0, 0, [], p)
     if len(data) < p + 24:
         return unknown
     if token in (b"CM", b"CM2", b"CM3"):

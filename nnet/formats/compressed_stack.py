@@ -92,12 +92,12 @@ def _speech_codes(x: np.ndarray, positions: np.ndarray) -> np.ndarray:
 def dense_stack(matrices: Sequence[CompressedMatrix]) -> np.ndarray:
     """Values of matrices of one storage and size as (rows, E, cols), float32: matrix e is result[:, e]."""
     first = matrices[0]
-    quarters = None if first.percentiles is None else np.stack([m.percentiles for m in matrices])  # type: ignore[arg-type]
+    quarters = [m.percentiles for m in matrices if m.percentiles is not None]
     return decompress(
         np.stack([m.codes for m in matrices], axis=1),
         np.array([m.min_value for m in matrices], np.float32),
         np.array([m.value_range for m in matrices], np.float32),
-        quarters,
+        np.stack(quarters) if quarters else None,
         first.storage,
     )
 

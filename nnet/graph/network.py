@@ -104,6 +104,13 @@ class Nnet:
         """Names of the output nodes, in order."""
         return [name for name, node in self.nodes.items() if isinstance(node, OutputNode)]
 
+    def objective_of(self, name: str) -> str:
+        """The objective that the output node `name` carries. Raises ValueError if it is no output node."""
+        node = self.nodes.get(name)
+        if not isinstance(node, OutputNode):
+            self._require(name, self.output_names(), "output")
+        return node.objective  # type: ignore[union-attr]
+
     def modulus(self) -> int:
         """Shifting all frames by a multiple of this changes nothing (Kaldi's Modulus)."""
         found = (modulus(n.input) for n in self.nodes.values() if isinstance(n, (ComponentNode, OutputNode)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from nnet.combine import set_test_modes
 from nnet.formats.kinds import MATRIX, TOKEN, VECTOR
 from nnet.formats.model import read_am, read_nnet
+from nnet.formats.random_access import RandomAccess
 from nnet.formats.tables import TableWriter, random_access, read_table
 from nnet.graph.network import Nnet
 from nnet.inference import ChunkOptions, Inference
@@ -117,8 +118,8 @@ class IvectorSource:
         if options.online_ivectors and options.online_ivector_period < 1:
             raise ValueError("--online-ivectors needs --online-ivector-period, the frames between its rows")
         self.wanted = bool(options.ivectors or options.online_ivectors)
-        self.table: Mapping[str, np.ndarray] = {}
-        self.speaker_of: Mapping[str, str] | None = None
+        self.table: RandomAccess | None = None
+        self.speaker_of: RandomAccess | None = None
         if options.ivectors:
             self.table = random_access(options.ivectors, VECTOR)
             self.speaker_of = random_access(options.utt2spk, TOKEN) if options.utt2spk else None
@@ -127,10 +128,8 @@ class IvectorSource:
 
     def __call__(self, utterance: str) -> np.ndarray | None:
         """One vector, online i-vectors (n, dim), or None if there is none for the utterance."""
-        key: str | None = utterance
-        if self.speaker_of is not None:
-            key = self.speaker_of[utterance] if utterance in self.speaker_of else None
-        return self.table[key] if key is not None and key in self.table else None
+        key = utterance if self.speaker_of is None else self.speaker_of.get(utterance)
+        return None if self.table is None or key is None else self.table.get(key)
 
 
 if __name__ == "__main__":
