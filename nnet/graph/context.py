@@ -30,10 +30,11 @@ def context(nnet: Nnet) -> tuple[int, int]:
             f"{', '.join(nnet.output_names())}"
         )
     check_cycles(nnet, ["output"])
+    starts = range(nnet.modulus() + 1)  # the last one is like the first, but where ReplaceIndex names a frame
     window = FIRST_WINDOW
     while window < LAST_WINDOW:
-        found = [found for start in range(nnet.modulus()) if (found := _context_at(nnet, start, window))]
-        if len(found) == nnet.modulus():
+        found = [found for start in starts if (found := _context_at(nnet, start, window))]
+        if len(found) == len(starts):
             return max(left for left, _ in found), max(right for _, right in found)
         window *= 2
     raise ValueError(f"no frame of output can be computed from {window // 2} frames of input")

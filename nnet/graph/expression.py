@@ -166,8 +166,13 @@ def nodes(d: Descriptor) -> Iterator[str]:
 
 
 def modulus(d: Descriptor) -> int:
-    """The frames after which `d` repeats itself: least common multiple of Round and Switch periods."""
-    own = d.modulus if isinstance(d, Round) else len(d.parts) if isinstance(d, Switch) else 1
+    """The frames after which `d` repeats itself: least common multiple of Round and Switch periods.
+
+    As in Kaldi, what stands inside a Round or a ReplaceIndex does not count.
+    """
+    if isinstance(d, (Round, ReplaceIndex)):
+        return d.modulus if isinstance(d, Round) else 1
+    own = len(d.parts) if isinstance(d, Switch) else 1
     return lcm(own, *(modulus(part) for part in children(d)))
 
 

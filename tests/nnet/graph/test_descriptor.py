@@ -161,6 +161,7 @@ def test_dim_adds_over_append_and_agrees_over_sums():
 def test_modulus_is_the_common_period():
     assert modulus(parse("Append(a, Round(a, 6), Switch(a, b, c, d))")) == 12
     assert modulus(parse("Append(a, Offset(a, 3))")) == 1
+    assert modulus(parse("Append(Round(Round(a, 4), 3), ReplaceIndex(Round(a, 7), t, 0))")) == 3
 
 
 def test_golden_models_print_descriptors_as_ours(shared):
