@@ -46,6 +46,15 @@ def gpu_available() -> bool:
     return cupy is not None and bool(cupy.is_available())
 
 
+def gpu_count() -> int:
+    """The number of CUDA devices that CuPy sees; 0 without CuPy."""
+    cupy = _import_cupy()
+    try:
+        return int(cupy.cuda.runtime.getDeviceCount()) if cupy is not None else 0
+    except cupy.cuda.runtime.CUDARuntimeError:  # no driver
+        return 0
+
+
 def to_device(x: np.ndarray) -> Array:
     """`x` copied to the current CUDA device. Raises RuntimeError if there is none."""
     cupy = _import_cupy()

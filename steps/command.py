@@ -100,7 +100,7 @@ def gpus(use_gpu: str) -> list[str]:
         return []
     count = 0
     if importlib.util.find_spec("cupy") is not None:
-        code = "import cupy; print(cupy.cuda.runtime.getDeviceCount())"  # apart: it would hold memory here
+        code = "from nnet.backend import gpu_count; print(gpu_count())"  # apart: it would hold memory here
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         count = int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else 0
     if count == 0 and use_gpu in ("yes", "true"):
