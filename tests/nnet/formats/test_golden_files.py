@@ -1,7 +1,8 @@
 """A few small files that Kaldi wrote, kept with the tests: read and written again, they must not change.
 
-tdnn.raw is a network with statistics, tdnn.txt what `nnet3-copy --binary=false` makes of it; egs.ark came from
-`nnet3-copy-egs --frame=2 --left-context=1 --right-context=1`; chain.tree and chain.trans_mdl are a chain system's.
+tdnn.raw is a network with statistics, and tdnn.txt what `nnet3-copy --binary=false` makes of it.
+egs.ark came from `nnet3-copy-egs --frame=2 --left-context=1 --right-context=1`.
+chain.tree and chain.trans_mdl belong to a chain system.
 """
 
 from __future__ import annotations
