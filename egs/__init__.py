@@ -1,0 +1,1 @@
+"""Recipes: each a short list of calls of steps, with its results."""

@@ -12,7 +12,7 @@ Array = Any  # numpy.ndarray or cupy.ndarray; cupy ships no types
 
 def _import_cupy() -> ModuleType | None:
     try:
-        import cupy
+        import cupy  # noqa: PLC0415 - an extra
     except ImportError:
         return None
     return cupy  # type: ignore[no-any-return]
@@ -49,8 +49,10 @@ def gpu_available() -> bool:
 def gpu_count() -> int:
     """The number of CUDA devices that CuPy sees; 0 without CuPy."""
     cupy = _import_cupy()
+    if cupy is None:
+        return 0
     try:
-        return int(cupy.cuda.runtime.getDeviceCount()) if cupy is not None else 0
+        return int(cupy.cuda.runtime.getDeviceCount())
     except cupy.cuda.runtime.CUDARuntimeError:  # no driver
         return 0
 
@@ -66,7 +68,7 @@ def to_device(x: np.ndarray) -> Array:
 def scatter_add(out: Array, rows: Array, x: Array) -> None:
     """out[rows[i]] += x[i] along axis 0, rows may repeat."""
     if array_module(out) is not np:
-        import cupyx
+        import cupyx  # noqa: PLC0415 - an extra
 
         cupyx.scatter_add(out, rows, x)
         return

@@ -1,4 +1,6 @@
-"""Averages of models, and the choice of how many of the last models to average (nnet3-average, nnet3-combine)."""
+"""Averages of models, and the choice of how many of the last models to average (nnet3-average,
+nnet3-combine).
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from nnet.score import Scorer, score
 def average(models: Iterable[Nnet], weights: Sequence[float] | None = None) -> Nnet:
     """The weighted average of parameters and statistics of models of one structure.
 
-    Weights are normalised to sum to one; without them all models weigh the same. Models are consumed one by one.
-    Raises ValueError if there is none, if counts differ, or if a model has another structure or a NaN or infinity.
+    Weights are normalised to sum to one; without them all models weigh the same. Models are consumed one
+    by one.
+    Raises ValueError if there is none, if counts differ, or if a model has another structure or a NaN or
+    infinity.
     """
     models = iter(models) if weights is None else iter(_counted(models, len(weights)))
     if weights is None:
@@ -79,7 +83,8 @@ def check_same_structure(a: Nnet, b: Nnet, what: str) -> None:
         other = b.components[name]
         if type(c) is not type(other) or _dims(c) != _dims(other):
             raise ValueError(
-                f"{what}: component {name} is a {other.TYPE} {_dims(other)}, but a {c.TYPE} {_dims(c)} in the first"
+                f"{what}: component {name} is a {other.TYPE} {_dims(other)}, "
+                f"but a {c.TYPE} {_dims(c)} in the first"
             )
 
 
@@ -98,7 +103,8 @@ def combine(
 ) -> Nnet:
     """The running average of the first i of `models` (newest first) whose objective on `batches` is best.
 
-    The objective is evaluated after every ceil(num_models / max_objective_evaluations) additions and at the end.
+    The objective is evaluated after every ceil(num_models / max_objective_evaluations) additions and at
+    the end.
     Batch-norm statistics of the result are recomputed on `batches` (Kaldi's nnet3-combine).
     """
     if not batches:
@@ -137,7 +143,9 @@ def combine(
 def objective(
     nnet: Nnet, batches: Sequence[Minibatch], batchnorm_test_mode: bool, dropout_test_mode: bool
 ) -> float:
-    """Objective per frame over all outputs, evaluated on a copy in the given test modes; -inf if not finite."""
+    """Objective per frame over all outputs, evaluated on a copy in the given test modes; -inf if not
+    finite.
+    """
     copy = set_test_modes(nnet.copy(), batchnorm_test_mode or None, dropout_test_mode or None)
     scores = score(copy, batches, compute_accuracy=False).values()
     weight = sum(s.weight for s in scores)
@@ -161,7 +169,9 @@ def recompute_stats(
 
 
 def set_test_modes(nnet: Nnet, batchnorm: bool | None = True, dropout: bool | None = True) -> Nnet:
-    """Set the test modes of batch-norm and of all random components in place (None leaves one alone); returns `nnet`."""
+    """Set the test modes of batch-norm and of all random components in place (None leaves one alone);
+    returns `nnet`.
+    """
     for c in nnet.components.values():
         if hasattr(c, "test_mode"):
             wanted = batchnorm if c.TYPE == "BatchNormComponent" else dropout

@@ -33,7 +33,9 @@ def config(*default: Any) -> Any:
 
 
 def state() -> Any:
-    """Scratch of one training job (natural-gradient factors): not written, not compared, dropped in copies."""
+    """Scratch of one training job (natural-gradient factors): not written, not compared, dropped in
+    copies.
+    """
     return field(default_factory=dict, compare=False, repr=False, metadata={"role": STATE})
 
 
@@ -55,7 +57,9 @@ class Io:
 
     @cached_property
     def rng(self) -> np.random.Generator:
-        """This node's generator for this minibatch: the same seed gives the same draws (backstitch, resume)."""
+        """This node's generator for this minibatch: the same seed gives the same draws (backstitch,
+        resume).
+        """
         return np.random.default_rng(self.seed)
 
 
@@ -78,7 +82,9 @@ class Component:
 
     @classmethod
     def configure(cls, line: ConfigLine, rng: np.random.Generator) -> Self:
-        """A new component from a config line (Kaldi's InitFromConfig), random parameters drawn from `rng` on the host."""
+        """A new component from a config line (Kaldi's InitFromConfig), random parameters drawn from `rng`
+        on the host.
+        """
         raise NotImplementedError
 
     def reads(self, t: int) -> list[int]:
@@ -86,7 +92,9 @@ class Component:
         return [t]
 
     def uses(self, t: int, available: Any) -> list[int] | None:
-        """The frames of reads(t) for which available(frame) holds, or None if frame t can then not be computed."""
+        """The frames of reads(t) for which available(frame) holds, or None if frame t can then not be
+        computed.
+        """
         frames = self.reads(t)
         return frames if all(available(f) for f in frames) else None
 
@@ -95,17 +103,23 @@ class Component:
         raise NotImplementedError
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        """dx for the objective's derivative dy. Never changes dy. With `delta`, self-repair acts and is counted there."""
+        """dx for the objective's derivative dy. Never changes dy. With `delta`, self-repair acts and is
+        counted there.
+        """
         raise NotImplementedError
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         """Accumulate statistics of the forward pass in self (Kaldi's StoreStats)."""
 
     def store_backward_stats(self, dy: Array, io: Io) -> None:
-        """Accumulate statistics of the output derivative in self (Kaldi's StoreBackpropStats); called on the delta."""
+        """Accumulate statistics of the output derivative in self (Kaldi's StoreBackpropStats); called on
+        the delta.
+        """
 
     def info_dims(self) -> list[str]:
-        """The `key=value` parts that give the dims in nnet3-info; Kaldi's types differ in how they name them."""
+        """The `key=value` parts that give the dims in nnet3-info; Kaldi's types differ in how they name
+        them.
+        """
         return [f"input-dim={self.input_dim}", f"output-dim={self.output_dim}"]
 
     def info(self) -> list[str]:
@@ -147,7 +161,9 @@ class Updatable(Component):
 
 
 def common_options(line: ConfigLine) -> dict[str, Any]:
-    """The options that every updatable component takes from its config line (Kaldi's InitLearningRatesFromConfig)."""
+    """The options that every updatable component takes from its config line (Kaldi's
+    InitLearningRatesFromConfig).
+    """
     options = {
         "learning_rate": line.float("learning-rate", 0.001),  # the factor comes in with set_learning_rate
         "learning_rate_factor": line.float("learning-rate-factor", 1.0),

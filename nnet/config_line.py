@@ -1,4 +1,6 @@
-"""One line of an nnet3 config: `component name=tdnn1 type=TdnnComponent input-dim=40 ...`, read by typed accessors."""
+"""One line of an nnet3 config: `component name=tdnn1 type=TdnnComponent input-dim=40 ...`, read by typed
+accessors.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,7 @@ def parse_keys(text: str, where: str) -> dict[str, str]:
     starts = list(re.finditer(r"(?:^|\s)([A-Za-z_][A-Za-z0-9_.-]*)=", text))
     if text.strip() and (not starts or text[: starts[0].start()].strip()):
         raise ValueError(f"{where}: cannot read {text.strip()!r} as key=value pairs")
-    for match, following in zip(starts, starts[1:] + [None]):
+    for match, following in zip(starts, [*starts[1:], None]):
         value = text[match.end() : following.start() if following else len(text)]
         values.setdefault(match.group(1), value.strip())
     return values

@@ -12,7 +12,8 @@ SECONDS_BETWEEN_TRIES = 5.0
 
 
 def select_gpu(use_gpu: str, log: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Whether to compute on the GPU. Raises ValueError for another word, or for `yes` without a usable device.
+    """Whether to compute on the GPU. Raises ValueError for another word, or for `yes` without a usable
+    device.
 
     `optional` takes a GPU if there is one; `wait` tries again every five seconds until one can be used.
     """
@@ -30,6 +31,6 @@ def select_gpu(use_gpu: str, log: Callable[[str], None], sleep: Callable[[float]
             sleep(SECONDS_BETWEEN_TRIES)
         return True
     raise ValueError(
-        f"--use-gpu={use_gpu}, but no GPU can be used: install the extra cuda12 or cuda13 and check the driver, "
+        f"--use-gpu={use_gpu}, but no GPU can be used: install the extra cuda12 or cuda13, check the driver, "
         "or give --use-gpu=optional or --use-gpu=no"
     )

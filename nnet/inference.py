@@ -18,7 +18,9 @@ CHUNKS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class ChunkOptions:
-    """How utterances are cut; frames are input frames. The -1 defaults mean: as in the middle of the utterance."""
+    """How utterances are cut; frames are input frames. The -1 defaults mean: as in the middle of the
+    utterance.
+    """
 
     frames_per_chunk: int = 50
     frame_subsampling_factor: int = 1
@@ -59,7 +61,8 @@ class Inference:
     def compute(self, feats: np.ndarray, ivectors: np.ndarray | None = None, period: int = 0) -> np.ndarray:
         """Outputs (ceil(frames / subsampling), output dim) for features (frames, dim).
 
-        `ivectors`: one vector (dim,), or online ones (n, dim), one for every `period` frames. Frames outside the
+        `ivectors`: one vector (dim,), or online ones (n, dim), one for every `period` frames. Frames
+        outside the
         utterance repeat its first or last one. Raises ValueError naming the dims that do not fit.
         """
         self._check(feats, ivectors)
@@ -127,7 +130,9 @@ def grouped(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
 
 
 def ivector_for(ivectors: np.ndarray, first: int, num_frames: int, period: int) -> np.ndarray:
-    """The i-vector of a chunk: the one in force at the middle of its output frames (Kaldi's GetCurrentIvector)."""
+    """The i-vector of a chunk: the one in force at the middle of its output frames (Kaldi's
+    GetCurrentIvector).
+    """
     if ivectors.ndim == 1:
         return ivectors
     frame = first + num_frames // 2

@@ -42,7 +42,7 @@ Target = SparseTarget | DenseTarget
 
 @dataclass(frozen=True)
 class Minibatch:
-    """`n` sequences of one structure: inputs by node name as (frames, array (T, N, D)), targets by output name."""
+    """`n` sequences of one structure: inputs by node as (frames, array (T, N, D)), targets by output."""
 
     n: int
     inputs: dict[str, tuple[tuple[int, ...], Array]]

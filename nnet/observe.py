@@ -1,4 +1,6 @@
-"""What L2 and max-change do during training, component by component: the numbers of the regularization table."""
+"""What L2 and max-change do during training, component by component: the numbers of the regularization
+table.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ EVERY = 10  # minibatches between two looks; norms of all parameters cost about 
 class ComponentRecord:
     """Averages of one component over the observed minibatches of a job; norms are Euclidean.
 
-    `sequences` is N, `factor` the l2-regularize-factor: the L2 part of a change is -2*N*factor*learning_rate*alpha*w.
+    `sequences` is N, `factor` the l2-regularize-factor: the L2 part of a change is
+    -2*N*factor*learning_rate*alpha*w.
     """
 
     alpha: float

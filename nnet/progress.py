@@ -1,4 +1,6 @@
-"""Running averages of an objective, and the log lines of them that scripts parse (Kaldi's ObjectiveFunctionInfo)."""
+"""Running averages of an objective, and the log lines of them that scripts parse (Kaldi's
+ObjectiveFunctionInfo).
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,8 @@ class ObjectiveProgress:
 
     def log_total(self, log: Log) -> bool:
         """Log the overall average; False if there was no weight."""
-        average = f"{self.average():.6g}"
-        log(
-            f"Overall average objective function for '{self.name}' is {average} over {self.weight:.6g} frames."
-        )
+        average, weight = f"{self.average():.6g}", f"{self.weight:.6g}"
+        log(f"Overall average objective function for '{self.name}' is {average} over {weight} frames.")
         log(f"[this line is to be parsed by a script:] log-prob-per-frame={average}")
         return self.weight != 0.0
 

@@ -18,7 +18,9 @@ from nnet.objectives.frame import accuracy
 
 @dataclass
 class Score:
-    """Sums over minibatches for one output; `right` and `weighed` are per class and only filled with accuracy."""
+    """Sums over minibatches for one output; `right` and `weighed` are per class and only filled with
+    accuracy.
+    """
 
     objective: str
     total: float = 0.0
@@ -94,13 +96,17 @@ class Scorer:
 
 
 def compute(nnet: Nnet, plans: PlanCache, batch: Minibatch, seed: int = 0, keep: bool = False) -> Activations:
-    """The forward pass of a minibatch for all outputs that it has targets for; `keep` what `backward` needs."""
+    """The forward pass of a minibatch for all outputs that it has targets for; `keep` what `backward`
+    needs.
+    """
     request = Request(
         inputs={name: frames for name, (frames, _) in batch.inputs.items()},
         outputs={name: target.frames for name, target in batch.outputs.items()},
     )
     with np.errstate(over="ignore", invalid="ignore"):  # a score that is not finite is reported as such
-        return forward(nnet, plans(request), {name: x for name, (_, x) in batch.inputs.items()}, seed, keep=keep)
+        return forward(
+            nnet, plans(request), {name: x for name, (_, x) in batch.inputs.items()}, seed, keep=keep
+        )
 
 
 def score(nnet: Nnet, batches: Iterable[Minibatch], compute_accuracy: bool = True) -> dict[str, Score]:

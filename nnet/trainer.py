@@ -78,7 +78,8 @@ class Pass:
 class Trainer:
     """Trains `nnet` in place, minibatch after minibatch.
 
-    `log` receives the lines that Kaldi's nnet3-train logs; `observe(nnet, delta, scale)`, if given, is called with
+    `log` receives the lines that Kaldi's nnet3-train logs; `observe(nnet, delta, scale)`, if given, is
+    called with
     the delta before L2 is added (the numbers behind the regularization table).
     """
 
@@ -100,11 +101,15 @@ class Trainer:
         self._bad_in_a_row = 0
 
     def step(self, batch: Minibatch) -> None:
-        """Train on one minibatch. Raises ValueError if it does not fit the network, TrainingDiverged as documented."""
+        """Train on one minibatch. Raises ValueError if it does not fit the network, TrainingDiverged as
+        documented.
+        """
         o = self.options
         interval = o.backstitch_training_interval
         backstitch = o.backstitch_training_scale > 0 and self.num_minibatches % interval == o.seed % interval
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is found below
+        with np.errstate(
+            over="ignore", invalid="ignore", divide="ignore"
+        ):  # what is not finite is found below
             if backstitch:
                 good = self._backstitch(batch)
             else:
@@ -124,7 +129,9 @@ class Trainer:
         return trained
 
     def _backstitch(self, batch: Minibatch) -> bool:
-        """Two passes over one minibatch with the same random masks; natural gradient is frozen in the first."""
+        """Two passes over one minibatch with the same random masks; natural gradient is frozen in the
+        first.
+        """
         a = self.options.backstitch_training_scale
         self._freeze(True)
         first = Pass(max_change_scale=a, step_scale=-a, l2_scale=0.0, keep_momentum=False)
@@ -166,7 +173,9 @@ class Trainer:
         return good
 
     def _forward(self, batch: Minibatch, suffix: str) -> tuple[Activations | None, dict[str, Array]]:
-        """Activations and output derivatives, objectives counted; (None, {}) if an objective is not finite."""
+        """Activations and output derivatives, objectives counted; (None, {}) if an objective is not
+        finite.
+        """
         request = Request(
             inputs={name: frames for name, (frames, _) in batch.inputs.items()},
             outputs={name: target.frames for name, target in batch.outputs.items()},
@@ -185,10 +194,17 @@ class Trainer:
             progress.add(v.total, v.weight, self.num_minibatches, self.log)
         return acts, {name: v.derivative for name, v in values.items() if v.derivative is not None}
 
+    def _forget_bad_stats(self) -> None:
+        """Statistics that a bad minibatch made infinite or NaN start afresh."""
+        for name, c in self.nnet.components.items():
+            if tree.all_finite({name: c}) is not None:
+                tree.scale(c, 0.0, "stat")
+
     def _count(self, good: bool) -> None:
         if good:
             self._bad_in_a_row = 0
             return
+        self._forget_bad_stats()
         self.num_skipped += 1
         self._bad_in_a_row += 1
         self.log(
@@ -197,5 +213,5 @@ class Trainer:
         if self._bad_in_a_row >= self.options.max_bad_minibatches:
             raise TrainingDiverged(
                 f"{self._bad_in_a_row} minibatches in a row had a non-finite objective or parameter change, "
-                f"the last of them minibatch {self.num_minibatches}; lower the learning rate or look at the features"
+                f"the last minibatch {self.num_minibatches}; lower the learning rate or check the features"
             )

@@ -87,7 +87,9 @@ def sumsq(c: Component) -> Array:
 
 
 def dot(a: Component, b: Component) -> Array:
-    """Inner product of the parameters of two components of one type and size, accumulated in float32 blocks, in float64."""
+    """Inner product of the parameters of two components of one type and size, accumulated in float32
+    blocks, in float64.
+    """
     other = params(b)
     total: Any = 0.0
     for name, x in params(a).items():
@@ -97,7 +99,9 @@ def dot(a: Component, b: Component) -> Array:
 
 
 def zeros_like(components: Components) -> dict[str, Component]:
-    """Copies of all components with parameters and statistics zero: where a minibatch's changes accumulate."""
+    """Copies of all components with parameters and statistics zero: where a minibatch's changes
+    accumulate.
+    """
     result = {name: copy(c) for name, c in components.items()}
     for c in result.values():
         scale(c, 0.0)

@@ -1,0 +1,1 @@
+"""Whole trainings: files on disk, many jobs."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nnet.combine import set_test_modes
 from nnet.files import atomic_write
 from nnet.formats.kinds import MATRIX
 from nnet.formats.model import AmNnet, read_am
-from nnet.formats.tables import random_access, read_table
-from nnet.inference import ChunkOptions, Inference
+from nnet.formats.tables import random_access
+from nnet.inference import ChunkOptions
 from steps.lang import read_symbols
+from steps.model_features import features_for
+from steps.search import AcousticModel, best_path, read_fst
 
 
 @dataclass(frozen=True)
@@ -60,67 +60,32 @@ class ErrorRate:
 
 
 class Decoder:
-    """Best paths through an HCLG for one acoustic model. Raises ValueError if graph and model do not belong together."""
+    """Words of best paths through a graph. Raises ValueError if graph and model do not belong together."""
 
     def __init__(self, am: AmNnet, graph: Path, options: DecodeOptions = DecodeOptions()):
-        import kaldi_decoder  # noqa: PLC0415 - an extra
-        import kaldifst  # noqa: PLC0415 - an extra
-
-        if not len(am.priors):
-            raise ValueError("the model has no priors; run nnet3-am-adjust-priors first")
-        wanted = (
-            int((graph / "num_pdfs").read_text())
-            if (graph / "num_pdfs").exists()
-            else am.transitions.num_pdfs
-        )
-        if wanted != am.nnet.output_dim("output"):
-            raise ValueError(f"{graph} is for {wanted} pdfs, the model has {am.nnet.output_dim('output')}")
-        self.options, self._kaldifst, self._decoder = options, kaldifst, kaldi_decoder
-        self.fst = read_fst(graph / "HCLG.fst", kaldifst)
+        self.options = options
+        self.model = AcousticModel(am, options.chunks, options.online_ivector_period)
+        self.fst = read_fst(graph / "HCLG.fst")
         self.words = {number: word for word, number in read_symbols(graph / "words.txt").items()}
-        ids = np.arange(1, am.transitions.num_ids + 1)
-        self.pdf_of_id = am.transitions.pdf_of(ids)
-        self.log_priors = np.log(np.maximum(am.priors, 1e-20))
-        self.inference = Inference(set_test_modes(am.nnet), options.chunks)
-
-    def log_likelihoods(self, feats: np.ndarray, ivectors: np.ndarray | None = None) -> np.ndarray:
-        """(frames, pdfs): log posteriors minus log priors."""
-        y = self.inference.compute(feats, ivectors, self.options.online_ivector_period)
-        return np.asarray(y - self.log_priors)
+        if (graph / "num_pdfs").exists():
+            wanted = int((graph / "num_pdfs").read_text())
+            if wanted != self.model.num_pdfs:
+                raise ValueError(f"{graph} is for {wanted} pdfs, the model has {self.model.num_pdfs}")
 
     def decode(self, log_likelihoods: np.ndarray) -> list[str] | None:
-        """Words of the best path, or None if no path ends within the beam."""
-        scores = log_likelihoods[:, self.pdf_of_id] * np.float32(self.options.acoustic_scale)
-        options = self._decoder.FasterDecoderOptions(
-            beam=self.options.beam, max_active=self.options.max_active
-        )
-        search = self._decoder.FasterDecoder(self.fst, options)
-        search.decode(self._decoder.DecodableCtc(np.ascontiguousarray(scores, np.float32)))
-        found, path = search.get_best_path()
-        if not found:
-            return None
-        _, _, numbers, _ = self._kaldifst.get_linear_symbol_sequence(path)
-        return [self.words[n] for n in numbers]
+        """Words of the best path for log-likelihoods (frames, pdfs), or None if no path survives the beam."""
+        scores = self.model.by_transition_id(log_likelihoods, self.options.acoustic_scale)
+        path = best_path(self.fst, scores, self.options.beam, self.options.max_active)
+        return None if path is None else [self._word(n) for n in path.words]
 
-
-def read_fst(path: Path, kaldifst: Any) -> Any:
-    """The graph, of either OpenFst type (vector or const). Raises ValueError naming the file."""
-    if not path.exists() or not path.stat().st_size:
-        raise ValueError(f"{path} is missing or empty")
-    head = path.read_bytes()[:64]
-    kind = kaldifst.StdConstFst if b"const" in head else kaldifst.StdVectorFst
-    fst = kind.read(str(path))
-    if fst is None:
-        raise ValueError(f"{path} is not an OpenFst graph")
-    return fst
+    def _word(self, number: int) -> str:
+        if number not in self.words:
+            raise ValueError(f"the graph has word number {number}, which its words.txt lacks")
+        return self.words[number]
 
 
 def decode_data(
-    model: Path,
-    graph: Path,
-    data: Path,
-    folder: Path,
-    options: DecodeOptions = DecodeOptions(),
+    model: Path, graph: Path, data: Path, folder: Path, options: DecodeOptions = DecodeOptions()
 ) -> ErrorRate:
     """Decode the utterances of a data directory; writes folder/hyp.txt, folder/wer and returns the error rate.
 
@@ -128,7 +93,7 @@ def decode_data(
     """
     decoder = Decoder(read_am(str(model)), graph, options)
     reference = read_text(data / "text")
-    hypotheses = dict(hypothesize(decoder, data, options))
+    hypotheses = dict(hypothesize(decoder, model, data, options))
     missing = sorted(set(hypotheses) - set(reference))
     if missing:
         raise ValueError(f"{data / 'text'} has no words for {missing[0]} ({len(missing)} utterances in all)")
@@ -141,11 +106,16 @@ def decode_data(
     return rate
 
 
-def hypothesize(decoder: Decoder, data: Path, options: DecodeOptions) -> Iterator[tuple[str, list[str]]]:
-    """(utterance, words) for all features of a data directory."""
+def hypothesize(
+    decoder: Decoder, model: Path, data: Path, options: DecodeOptions
+) -> Iterator[tuple[str, list[str]]]:
+    """(utterance, words) for all features of a data directory, normalised as the model's were."""
     ivectors = random_access(options.online_ivectors, MATRIX) if options.online_ivectors else {}
-    for utterance, feats in read_table(f"scp:{data}/feats.scp", MATRIX):
-        yield utterance, decoder.decode(decoder.log_likelihoods(feats, ivectors.get(utterance))) or []
+    for utterance, feats in features_for(model.parent, data):
+        if options.online_ivectors and utterance not in ivectors:
+            raise ValueError(f"{options.online_ivectors} has no i-vectors for utterance {utterance}")
+        log_likelihoods = decoder.model.log_likelihoods(feats, ivectors.get(utterance))
+        yield utterance, decoder.decode(log_likelihoods) or []
 
 
 def read_text(path: Path) -> dict[str, list[str]]:
@@ -155,7 +125,10 @@ def read_text(path: Path) -> dict[str, list[str]]:
 
 
 def error_rate(reference: Mapping[str, Sequence[str]], hypotheses: Mapping[str, Sequence[str]]) -> ErrorRate:
-    """Errors of `hypotheses` against `reference`, both by utterance, by Kaldi's edit distance."""
+    """Errors of `hypotheses` against `reference`, both by utterance, by Kaldi's edit distance.
+
+    Raises ValueError if the reference has no words.
+    """
     from kaldialign import edit_distance  # noqa: PLC0415 - an extra
 
     sums = {"ins": 0, "del": 0, "sub": 0}

@@ -1,4 +1,6 @@
-"""MFCC features and cepstral mean statistics of a data directory, as Kaldi's make_mfcc and compute_cmvn_stats write them."""
+"""MFCC features and cepstral mean statistics of a data directory, as Kaldi's make_mfcc and
+compute_cmvn_stats write them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from nnet.formats.tables import TableWriter
 
 @dataclass(frozen=True)
 class MfccOptions:
-    """Kaldi's compute-mfcc-feats options, with the values of its mfcc_hires.conf. Frequencies in Hz, lengths in ms."""
+    """Kaldi's compute-mfcc-feats options, with the values of its mfcc_hires.conf. Frequencies in Hz,
+    lengths in ms.
+    """
 
     num_mel_bins: int = 40
     num_ceps: int = 40
@@ -27,7 +31,9 @@ class MfccOptions:
 
 
 def mfcc(samples: np.ndarray, rate: int, options: MfccOptions) -> np.ndarray:
-    """(frames, num_ceps) float32 for int16-scaled samples. No dither, so that the same samples give the same features."""
+    """(frames, num_ceps) float32 for int16-scaled samples. No dither, so that the same samples give the
+    same features.
+    """
     import kaldi_native_fbank as knf  # noqa: PLC0415 - an extra
 
     o = knf.MfccOptions()
@@ -51,7 +57,8 @@ def mfcc(samples: np.ndarray, rate: int, options: MfccOptions) -> np.ndarray:
 def read_wavs(scp: Path) -> Iterator[tuple[str, np.ndarray, int]]:
     """(utterance, int16 samples, rate in Hz) of every line `utterance file` of a wav.scp.
 
-    Raises ValueError for a line that is no file name (commands are not run) or a recording with several channels.
+    Raises ValueError for a line that is no file name (commands are not run) or a recording with several
+    channels.
     """
     import soundfile  # noqa: PLC0415 - an extra
 
@@ -71,7 +78,8 @@ def read_wavs(scp: Path) -> Iterator[tuple[str, np.ndarray, int]]:
 
 
 def make_mfcc(data: Path, options: MfccOptions = MfccOptions()) -> int:
-    """Write data/feats.{ark,scp} (compressed), cmvn.{ark,scp} and utt2num_frames from data/wav.scp; returns the frames.
+    """Write data/feats.{ark,scp} (compressed), cmvn.{ark,scp} and utt2num_frames from data/wav.scp;
+    returns the frames.
 
     Raises ValueError for a recording too short for one frame, naming it.
     """

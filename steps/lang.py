@@ -1,4 +1,6 @@
-"""A Kaldi `lang` directory for a lexicon: phones, words, topology and the files that scripts read from `phones/`."""
+"""A Kaldi `lang` directory for a lexicon: phones, words, topology and the files that scripts read from
+`phones/`.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +81,38 @@ def write_lang(lang: Lang, folder: Path, num_states: int = 3, unknown: str = "<U
 
 def _symbols(numbers: Mapping[str, int]) -> str:
     return "<eps> 0\n" + "".join(f"{name} {number}\n" for name, number in numbers.items())
+
+
+def read_lang(folder: Path) -> Lang:
+    """The lang directory in `folder`, Kaldi's or ours: symbols, the optional silence, pronunciations.
+
+    These are from lexicon.txt (word, phones), else from phones/align_lexicon.txt (word, word, phones). Raises
+    ValueError naming file and line where a symbol is unknown.
+    """
+    phones = {p: n for p, n in read_symbols(folder / "phones.txt").items() if n and not p.startswith("#")}
+    words = {w: n for w, n in read_symbols(folder / "words.txt").items() if n and not w.startswith("#")}
+    silence = (folder / "phones" / "optional_silence.txt").read_text(encoding="utf-8").split()
+    if len(silence) != 1 or silence[0] not in phones:
+        raise ValueError(f"{folder / 'phones' / 'optional_silence.txt'}: expected one phone, found {silence}")
+    plain = folder / "lexicon.txt"
+    if plain.is_file():
+        return Lang(phones, words, silence[0], _read_lexicon(plain, 1, phones, words))
+    return Lang(phones, words, silence[0], _read_lexicon(folder / "phones" / "align_lexicon.txt", 2, phones, words))
+
+
+def _read_lexicon(
+    path: Path, first: int, phones: Mapping[str, int], words: Mapping[str, int]
+) -> dict[str, list[tuple[str, ...]]]:
+    """Word -> pronunciations; phones begin in column `first`, <eps> is no word."""
+    lexicon: dict[str, list[tuple[str, ...]]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        parts = line.split()
+        if not parts or parts[0] == "<eps>":
+            continue
+        if len(parts) <= first or parts[0] not in words or not phones.keys() >= set(parts[first:]):
+            raise ValueError(f"{path}, line {number}: expected a word and its phones, found {line[:60]!r}")
+        lexicon.setdefault(parts[0], []).append(tuple(parts[first:]))
+    return lexicon
 
 
 def read_symbols(path: Path) -> dict[str, int]:

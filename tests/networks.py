@@ -27,7 +27,7 @@ component-node name=output.affine component=output.affine input=scale
 component name=output.log-softmax type=LogSoftmaxComponent dim=4
 component-node name=output.log-softmax component=output.log-softmax input=output.affine
 output-node name=output input=output.log-softmax objective=linear
-"""
+"""  # noqa: E501 - config lines are as long as they are
 
 
 def network(text: str = TDNN, seed: int = 0) -> Nnet:
@@ -38,7 +38,9 @@ def network(text: str = TDNN, seed: int = 0) -> Nnet:
 def minibatch(
     n: int = 8, frames: int = 3, dim: int = 5, classes: int = 4, seed: int = 0, weight: float = 1.0
 ) -> Minibatch:
-    """Random features with one frame of context on each side; the class is the sign pattern of two features."""
+    """Random features with one frame of context on each side; the class is the sign pattern of two
+    features.
+    """
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((frames + 2, n, dim)).astype(np.float32)
     label = 2 * (x[1:-1, :, 0] > 0) + (x[1:-1, :, 1] > 0)

@@ -7,19 +7,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-LEVELS = {  # the longest matching prefix decides
-    "nnet.backend": 0, "nnet.frames": 0, "nnet.config_line": 0, "nnet.files": 0, "nnet.kernels": 0,
-    "nnet.component": 1, "nnet.columns": 1, "nnet.weights": 1, "nnet.tree": 1, "nnet.natural_gradient": 1, "nnet.outer": 1, "nnet.summary": 1, "nnet.minibatch": 1,
-    "nnet.components": 2, "nnet.graph": 2,
-    "nnet.objectives": 3, "nnet.updates": 3, "nnet.factory": 3, "nnet.progress": 3,
-    "nnet.trainer": 4, "nnet.combine": 4, "nnet.score": 4, "nnet.edits": 4, "nnet.renaming": 4, "nnet.svd": 4, "nnet.observe": 4,
-    "nnet.formats": 5,
-    "nnet.examples": 6,
-    "nnet.inference": 6, "nnet.device": 6,
-    "nnet.programs": 7,
-    "steps": 8,
-    "egs": 9,
-}  # fmt: skip
+LEVELS = {
+    0: "backend frames config_line files kernels",
+    1: "component tree natural_gradient columns weights outer summary minibatch",
+    2: "components graph",
+    3: "objectives updates factory progress",
+    4: "trainer combine score edits renaming svd observe",
+    5: "formats",
+    6: "examples inference device",
+    7: "programs",
+}
+LEVEL_OF = {f"nnet.{name}": level for level, names in LEVELS.items() for name in names.split()}
+LEVEL_OF |= {"steps": 8, "egs": 9}
 XCONFIG_MAY_IMPORT = {"nnet.graph.descriptor", "nnet.files"}
 
 
@@ -54,8 +53,8 @@ def is_module(name: str) -> bool:
 def level(name: str) -> int | None:
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
-        if (prefix := ".".join(parts[:end])) in LEVELS:
-            return LEVELS[prefix]
+        if (prefix := ".".join(parts[:end])) in LEVEL_OF:
+            return LEVEL_OF[prefix]
     return None
 
 

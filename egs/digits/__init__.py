@@ -1,0 +1,1 @@
+"""Spoken digits from a synthesizer: speech learnt from nothing."""

@@ -1,4 +1,6 @@
-"""Alignments from known phone times: frames to HMM states to transition-ids, in a Kaldi alignment directory."""
+"""Alignments from known phone times: frames to HMM states to transition-ids, in a Kaldi alignment
+directory.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ def phone_lengths(
 ) -> list[int]:
     """Frames of every phone, from the sample at which it begins; a frame belongs to the phone at its middle.
 
-    Every phone gets at least NUM_STATES frames, taken from its neighbours where it is shorter. Raises ValueError
+    Every phone gets at least NUM_STATES frames, taken from its neighbours where it is shorter. Raises
+    ValueError
     if there are not enough frames for that.
     """
     if num_frames < NUM_STATES * len(starts):
@@ -51,7 +54,9 @@ def state_lengths(length: int) -> list[int]:
 
 
 def transition_ids(model: TransitionModel, phones: Sequence[int], lengths: Sequence[int]) -> np.ndarray:
-    """The transition-id of every frame: for each state the way out first, then its self-loops (Kaldi's reordering)."""
+    """The transition-id of every frame: for each state the way out first, then its self-loops (Kaldi's
+    reordering).
+    """
     leave, stay = state_tables(model)
     ids: list[int] = []
     for phone, length in zip(phones, lengths):
@@ -85,7 +90,9 @@ def write_alignments(
     lang: Lang,
     lang_folder: Path,
 ) -> TransitionModel:
-    """Write a Kaldi alignment directory for `corpus`: ali.1.gz, final.mdl, tree, num_jobs, phones.txt, cmvn_opts."""
+    """Write a Kaldi alignment directory for `corpus`: ali.1.gz, final.mdl, tree, num_jobs, phones.txt,
+    cmvn_opts.
+    """
     tree, model = monophone_model(lang_folder, lang)
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()

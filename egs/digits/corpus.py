@@ -44,7 +44,9 @@ class Utterance:
 
 @dataclass(frozen=True)
 class CorpusOptions:
-    """How much is spoken and how noisy it is; signal-to-noise ratios in dB are drawn between the two bounds."""
+    """How much is spoken and how noisy it is; signal-to-noise ratios in dB are drawn between the two
+    bounds.
+    """
 
     utterances_per_voice: int = 36
     longest: int = 5  # digits in an utterance
@@ -87,7 +89,9 @@ def utterances(
 def in_noise(
     spoken: Spoken, rate: int, options: CorpusOptions, rng: np.random.Generator
 ) -> tuple[np.ndarray, int]:
-    """The speech with silence around it and pink noise over all of it, and how many samples it was moved by."""
+    """The speech with silence around it and pink noise over all of it, and how many samples it was moved
+    by.
+    """
     margin = int(options.margin * rate)
     speech = np.pad(spoken.samples.astype(np.float64), margin)
     noise = pink_noise(len(speech), rng)
@@ -139,7 +143,8 @@ def write_data(folder: Path, corpus: list[Utterance], rate: int) -> None:
 def pronunciations(corpus: list[Utterance]) -> dict[str, list[tuple[str, ...]]]:
     """Every word's pronunciations in the corpus, most frequent first.
 
-    espeak-ng gives phones, not where words end, so single-word utterances define the lexicon. A vowel that ends
+    espeak-ng gives phones, not where words end, so single-word utterances define the lexicon. A vowel that
+    ends
     in a schwa may be followed by a linking r when another word comes ("four eight").
     """
     counts: dict[str, dict[tuple[str, ...], int]] = {w: {} for w in WORDS}

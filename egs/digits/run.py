@@ -1,4 +1,5 @@
-"""Speech learnt from nothing: synthesize a corpus of spoken digits, train a TDNN on it, recognise unseen voices.
+"""Speech learnt from nothing: synthesize a corpus of spoken digits, train a TDNN on it, recognise unseen
+voices.
 
 usage: python -m egs.digits.run [--dir exp/digits] [--num-epochs 4] [--jobs 2] [--l2 0.01]
 
@@ -36,11 +37,17 @@ DONE = ".done"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dir", type=Path, default=Path("exp/digits"), help="where everything goes")
     parser.add_argument("--num-epochs", type=float, default=4.0)
-    parser.add_argument("--jobs", type=int, default=2, help="parallel training jobs whose models are averaged")
-    parser.add_argument("--l2", type=float, default=0.01, help="l2-regularize of the hidden layers; output: a fifth")
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="parallel training jobs whose models are averaged"
+    )
+    parser.add_argument(
+        "--l2", type=float, default=0.01, help="l2-regularize of the hidden layers; output: a fifth"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     try:
@@ -64,11 +71,21 @@ def run(options: argparse.Namespace) -> None:
     config.mkdir(parents=True, exist_ok=True)
     pdfs = read_transition_model(str(top / "ali" / "final.mdl")).num_pdfs
     (config / "network.xconfig").write_text(text.replace("L2", f"{options.l2:g}").replace("PDFS", str(pdfs)))
-    call("nnet.programs.xconfig_to_configs", "--xconfig-file", str(config / "network.xconfig"), "--config-dir", str(config))
+    call(
+        "nnet.programs.xconfig_to_configs",
+        "--xconfig-file",
+        str(config / "network.xconfig"),
+        "--config-dir",
+        str(config),
+    )
     train(top, options)
     print("Recognising the unseen voices", flush=True)
     rate = decode_data(
-        top / "tdnn" / "final.mdl", top / "graph", top / "data" / "test", top / "tdnn" / "decode_test", DecodeOptions()
+        top / "tdnn" / "final.mdl",
+        top / "graph",
+        top / "data" / "test",
+        top / "tdnn" / "decode_test",
+        DecodeOptions(),
     )
     print(rate.line())
     print(f"Summary page: {top / 'tdnn' / 'report.html'}")

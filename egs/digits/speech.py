@@ -102,6 +102,8 @@ class Synthesizer:
 
 
 def plain(phone: str) -> str:
-    """espeak-ng's phone without stress marks, lengths of pauses and liaison: `'V` -> `V`, `_:` -> `_`, `r-` -> `r`."""
+    """espeak-ng's phone without stress marks, lengths of pauses and liaison: `'V` -> `V`, `_:` -> `_`,
+    `r-` -> `r`.
+    """
     bare = phone.strip("',%=|;").removesuffix("-")
     return "_" if bare.startswith("_") or not bare else bare

@@ -1,6 +1,7 @@
 """Archives of equally built examples read at once: rows of bytes instead of an object for every example.
 
-Most examples of an archive differ in their values only. One of them is taken apart; where the bytes of the next
+Most examples of an archive differ in their values only. One of them is taken apart; where the bytes of the
+next
 ones say the same, except in its values, they are known without reading them. What does not fit is left to the
 general reader.
 """
@@ -34,7 +35,9 @@ MOST_LAYOUTS = 64  # more of them and looking for the right one costs what readi
 
 @dataclass(frozen=True)
 class PackedIo:
-    """One input or output of a layout: frames t (rising, of one sequence), and where its values lie in an example."""
+    """One input or output of a layout: frames t (rising, of one sequence), and where its values lie in an
+    example.
+    """
 
     name: str
     t: np.ndarray
@@ -50,7 +53,9 @@ class PackedIo:
 
 @dataclass
 class Layout:
-    """How the examples of one structure are built: their length in bytes, their ios, and the bytes they share."""
+    """How the examples of one structure are built: their length in bytes, their ios, and the bytes they
+    share.
+    """
 
     ios: tuple[PackedIo, ...]
     shared_at: np.ndarray
@@ -80,7 +85,9 @@ class Layout:
 
 
 class PackedArchive:
-    """The examples of an uncompressed archive file, by layout. `order` lists (layout number, number in it)."""
+    """The examples of an uncompressed archive file, by layout. `order` lists (layout number, number in
+    it).
+    """
 
     def __init__(self, data: mmap.mmap, layouts: list[Layout], order: list[tuple[int, int]]):
         self._bytes = np.frombuffer(data, np.uint8)
@@ -147,7 +154,9 @@ class PackedArchive:
 
 
 def open_packed(rspecifier: str) -> PackedArchive | None:
-    """The archive of an rspecifier `ark:FILE`, or None if it is not a plain file of binary examples that can be packed."""
+    """The archive of an rspecifier `ark:FILE`, or None if it is not a plain file of binary examples that
+    can be packed.
+    """
     kind, colon, name = rspecifier.partition(":")
     path = Path(name)
     if (
@@ -184,7 +193,9 @@ def open_packed(rspecifier: str) -> PackedArchive | None:
 
 
 def take_apart(data: bytes | mmap.mmap, start: int) -> Layout | None:
-    """The layout of the example whose bytes begin at `start`; None if it is of a kind that only the general reader knows."""
+    """The layout of the example whose bytes begin at `start`; None if it is of a kind that only the
+    general reader knows.
+    """
     head = _EXAMPLE.match(data, start)
     if head is None:
         return None
@@ -225,7 +236,9 @@ def _take_io(data, position: int, start: int):  # type: ignore[no-untyped-def]
 
 
 def _take_matrix(data, p: int, token: bytes):  # type: ignore[no-untyped-def]
-    """(rows, cols, position of the values, spans of the values, position after the matrix); rows -1 if it is another kind."""
+    """(rows, cols, position of the values, spans of the values, position after the matrix); rows -1 if it
+    is another kind.
+    """
     unknown: tuple[int, int, int, list, int] = (-1, 0, 0, [], p)
     if len(data) < p + 24:
         return unknown

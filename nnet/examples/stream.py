@@ -1,4 +1,6 @@
-"""Streams of minibatches for a network: from merged examples, or single ones picked, shuffled and merged on the way."""
+"""Streams of minibatches for a network: from merged examples, or single ones picked, shuffled and merged
+on the way.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ Item = TypeVar("Item")
 class StreamOptions:
     """What `nnet3-copy-egs --frame | nnet3-shuffle-egs | nnet3-merge-egs` would be told.
 
-    `frame`: keep only this labelled frame, -1 keeps all. `shuffle_buffer_size`: 0 shuffles everything, -1 nothing.
+    `frame`: keep only this labelled frame, -1 keeps all. `shuffle_buffer_size`: 0 shuffles everything, -1
+    nothing.
     """
 
     minibatch_size: str
@@ -47,7 +50,8 @@ def stream_minibatches(
 ) -> Iterator[Minibatch]:
     """Minibatches of single examples, without the files and processes between Kaldi's three programs.
 
-    `log` receives the closing lines of the merging (how much was discarded). Raises ValueError for bad options.
+    `log` receives the closing lines of the merging (how much was discarded). Raises ValueError for bad
+    options.
     """
     sizes = parse_minibatch_sizes(options.minibatch_size)
     rng = np.random.default_rng(options.srand)

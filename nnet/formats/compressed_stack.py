@@ -105,7 +105,7 @@ def dense_stack(matrices: Sequence[CompressedMatrix]) -> np.ndarray:
 def decompress(
     codes: np.ndarray, low: np.ndarray, width: np.ndarray, percentiles: np.ndarray | None, storage: Any
 ) -> np.ndarray:
-    """Values (rows, E, cols), float32, of codes (rows, E, cols), C-contiguous, of E matrices of one storage.
+    """Values (rows, E, cols), float32, of codes (rows, E, cols) in C order; all of one storage.
 
     `low` and `width` (E,) are the headers' smallest value and range, `percentiles` (E, cols, 4) those of SPEECH.
     """

@@ -12,7 +12,9 @@ from nnet.minibatch import DenseTarget, SparseTarget, Target
 
 @dataclass(frozen=True)
 class Value:
-    """An objective summed over frames, the weight to divide it by, and its derivative at the output (T, N, D)."""
+    """An objective summed over frames, the weight to divide it by, and its derivative at the output (T, N,
+    D).
+    """
 
     total: float
     weight: float
@@ -63,7 +65,8 @@ def dense(target: Target, like: Array) -> Array:
 def accuracy(output: Array, target: Target) -> tuple[np.ndarray, np.ndarray]:
     """Per class: weight of rows whose target is largest there, and the part of it that the output gets right.
 
-    Both are float64 arrays (D,). As in Kaldi's ComputeAccuracy a row counts with the sum of its target values.
+    Both are float64 arrays (D,). As in Kaldi's ComputeAccuracy a row counts with the sum of its target
+    values.
     """
     dim = output.shape[2]
     guess = output.argmax(axis=2)  # (T, N)

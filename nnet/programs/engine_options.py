@@ -1,4 +1,6 @@
-"""Options of Kaldi's compiler and memory manager: accepted where scripts pass them; here they have nothing to steer."""
+"""Options of Kaldi's compiler and memory manager: accepted where scripts pass them; here they have nothing
+to steer.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: Options, model: str, features: str, matrices: str) -> int:
-    """Write the outputs of `model` for `features` to `matrices`; status 1 if no utterance could be computed."""
+    """Write the outputs of `model` for `features` to `matrices`; status 1 if no utterance could be
+    computed.
+    """
     start = time.monotonic()
     nnet, log_priors = load(model, options.use_priors)
     inference = Inference(set_test_modes(nnet), chunk_options(options))

@@ -14,7 +14,8 @@ from nnet.score import Scorer
 
 PROG = "nnet3-compute-prob"
 USAGE = """
-Computes and prints, per frame, the average objective and accuracy of the given examples under the given model.
+Computes and prints, per frame, the average objective and accuracy of the given examples under the given
+model.
 With batchnorm-test-mode=true (the default) stored statistics are used; if a model has none, give false.
 
 Usage:  nnet3-compute-prob [options] <raw-model-in> <training-examples-in>

@@ -1,4 +1,6 @@
-"""nnet3-show-progress: how far two models lie apart, and what each component's change did to the objective."""
+"""nnet3-show-progress: how far two models lie apart, and what each component's change did to the
+objective.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from nnet.score import Scorer
 
 PROG = "nnet3-show-progress"
 USAGE = """
-Given an old and a new raw network, show the differences of parameters per component; given examples too, show the
+Given an old and a new raw network, show the differences of parameters per component; given examples too,
+show the
 objective of the mean of the two networks and which components' changes brought it about (by the derivative).
 
 Usage:  nnet3-show-progress [options] <old-net-in> <new-net-in> [<training-examples-in>]

@@ -73,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: Options, model: str, examples: str, output: str) -> int:
-    """Train `model` on `examples` and write it to `output`; status 1, and nothing written, if nothing was trained."""
+    """Train `model` on `examples` and write it to `output`; status 1, and nothing written, if nothing was
+    trained.
+    """
     trainer_options = TrainerOptions(
         seed=options.srand,
         **{f.name: getattr(options, f.name) for f in fields(TrainerOptions) if f.name != "seed"},
@@ -102,7 +104,9 @@ def run(options: Options, model: str, examples: str, output: str) -> int:
 
 
 def minibatches(options: Options, examples: str, nnet: Nnet) -> Iterator[Minibatch]:
-    """The minibatches of a table of merged examples, or of single ones copied, shuffled and merged on the way."""
+    """The minibatches of a table of merged examples, or of single ones copied, shuffled and merged on the
+    way.
+    """
     if not options.egs_minibatch_size:
         return read_minibatches(examples, nnet)
     how = StreamOptions(

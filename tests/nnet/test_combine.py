@@ -63,7 +63,7 @@ def test_a_model_with_a_nan_is_refused_by_name():
 
 def test_models_of_other_structure_are_refused_with_both_sizes():
     other = network(TDNN.replace("output-dim=12", "output-dim=10").replace("dim=12", "dim=10"))
-    with pytest.raises(ValueError, match="15 -> 10.*15 -> 12"):
+    with pytest.raises(ValueError, match=r"15 -> 10.*15 -> 12"):
         average([network(), other])
     with pytest.raises(ValueError, match="other components"):
         average([network(), network(TDNN.replace("h2", "h3"))])
@@ -150,5 +150,5 @@ def test_accuracy_counts_the_weight_of_rows_that_are_right():
 
 
 def test_a_label_dim_that_is_not_the_outputs_is_refused_with_both():
-    with pytest.raises(ValueError, match="dim 4.*have 7"):
+    with pytest.raises(ValueError, match=r"dim 4.*have 7"):
         score(network(), [minibatch(classes=7)])

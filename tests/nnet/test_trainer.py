@@ -81,7 +81,9 @@ def test_alpha_zero_is_bit_identical_to_no_l2():
 
 @pytest.mark.parametrize("factor", [1.0, 0.25])
 def test_l2_changes_one_step_by_what_is_documented(factor):
-    """With and without L2 one minibatch differs by -2 * N * factor * lrate * alpha * w, in every component."""
+    """With and without L2 one minibatch differs by -2 * N * factor * lrate * alpha * w, in every
+    component.
+    """
     options = {"max_param_change": 0.0, "batchnorm_stats_scale": 1.0}
     start = network()
     for _, c in tree.updatable(start.components):
@@ -98,7 +100,9 @@ def test_l2_changes_one_step_by_what_is_documented(factor):
 
 
 def test_jobs_with_factor_one_over_n_shrink_like_one_job_of_n_fold_rate():
-    """Weight 0 leaves the penalty alone. N jobs at rate N*eta with factor 1/N shrink as one job at rate eta and factor 1."""
+    """Weight 0 leaves the penalty alone. N jobs at rate N*eta with factor 1/N shrink as one job at rate
+    eta and factor 1.
+    """
     jobs, batches, eta = 4, 6, 0.001
     start = network()
     start.components["h1.relu"].self_repair_scale = 0.0  # self-repair has a derivative of its own

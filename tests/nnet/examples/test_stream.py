@@ -18,7 +18,7 @@ NETWORK = """
 input-node name=input dim=6
 input-node name=ivector dim=3
 component name=a type=AffineComponent input-dim=15 output-dim=5
-component-node name=a component=a input=Append(Offset(input, -2), Offset(input, 2), ReplaceIndex(ivector, t, 0))
+component-node name=a component=a input=Append(Offset(input,-2), Offset(input,2), ReplaceIndex(ivector,t,0))
 output-node name=output input=a objective=linear
 """
 
@@ -132,8 +132,8 @@ def test_supervision_with_several_entries_in_a_row_is_left_to_the_general_reader
 def test_a_damaged_archive_is_an_error_with_its_name(tmp_path, at):
     path = write_archive(tmp_path / "egs.ark")
     data = bytearray(path.read_bytes())
-    path.write_bytes(bytes(data[:at]) if at > 0 else bytes(data[:at]))
-    with pytest.raises(ValueError, match="egs.ark"):
+    path.write_bytes(bytes(data[:at]))
+    with pytest.raises(ValueError, match=r"egs\.ark"):
         list(stream_minibatches(f"ark:{path}", network(NETWORK), StreamOptions("4")))
 
 
