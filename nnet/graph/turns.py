@@ -101,8 +101,15 @@ def _empty_like(x: Array) -> Array:
 
 
 def change_of(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> Any:
-    """The component of `delta` that collects the changes of a node's component, or None."""
-    return None if delta is None else delta.get(nnet.nodes[name].component)  # type: ignore[union-attr]
+    """The component that collects what a node's component learns, or None without `delta`.
+
+    That of `delta` if it has parameters; else the component itself, whose backward statistics thus escape
+    momentum and max-change (Kaldi: NnetComputer's nnet_to_store_stats).
+    """
+    component = nnet.component_of(name)
+    if delta is None or not isinstance(component, Updatable):
+        return None if delta is None else component
+    return delta.get(nnet.nodes[name].component)  # type: ignore[union-attr]
 
 
 def learns(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> bool:
