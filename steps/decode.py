@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,12 @@ from steps.search import AcousticModel, best_path, read_fst
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """Beam and scale of the search, and how the network computes. `acoustic_scale` 0.1 suits cross-entropy models."""
+    """Beam and scale of the search, and how the network computes; 0.1 suits cross-entropy models."""
 
     acoustic_scale: float = 0.1
     beam: float = 15.0
     max_active: int = 7000
-    chunks: ChunkOptions = ChunkOptions()
+    chunks: ChunkOptions = field(default_factory=ChunkOptions)
     online_ivectors: str = ""  # rspecifier
     online_ivector_period: int = 10
 
@@ -87,7 +88,8 @@ class Decoder:
 def decode_data(
     model: Path, graph: Path, data: Path, folder: Path, options: DecodeOptions = DecodeOptions()
 ) -> ErrorRate:
-    """Decode the utterances of a data directory; writes folder/hyp.txt, folder/wer and returns the error rate.
+    """Decode the utterances of a data directory; writes folder/hyp.txt, folder/wer and returns the error
+    rate.
 
     An utterance without a path counts as empty. Raises ValueError for an utterance without a reference.
     """
@@ -110,12 +112,14 @@ def hypothesize(
     decoder: Decoder, model: Path, data: Path, options: DecodeOptions
 ) -> Iterator[tuple[str, list[str]]]:
     """(utterance, words) for all features of a data directory, normalised as the model's were."""
-    ivectors = random_access(options.online_ivectors, MATRIX) if options.online_ivectors else {}
-    for utterance, feats in features_for(model.parent, data):
-        if options.online_ivectors and utterance not in ivectors:
-            raise ValueError(f"{options.online_ivectors} has no i-vectors for utterance {utterance}")
-        log_likelihoods = decoder.model.log_likelihoods(feats, ivectors.get(utterance))
-        yield utterance, decoder.decode(log_likelihoods) or []
+    with (
+        random_access(options.online_ivectors, MATRIX) if options.online_ivectors else nullcontext() as table
+    ):
+        for utterance, feats in features_for(model.parent, data):
+            if table is not None and utterance not in table:
+                raise ValueError(f"{options.online_ivectors} has no i-vectors for utterance {utterance}")
+            ivectors = None if table is None else table[utterance]
+            yield utterance, decoder.decode(decoder.model.log_likelihoods(feats, ivectors)) or []
 
 
 def read_text(path: Path) -> dict[str, list[str]]:

@@ -97,7 +97,9 @@ def read_lang(folder: Path) -> Lang:
     plain = folder / "lexicon.txt"
     if plain.is_file():
         return Lang(phones, words, silence[0], _read_lexicon(plain, 1, phones, words))
-    return Lang(phones, words, silence[0], _read_lexicon(folder / "phones" / "align_lexicon.txt", 2, phones, words))
+    return Lang(
+        phones, words, silence[0], _read_lexicon(folder / "phones" / "align_lexicon.txt", 2, phones, words)
+    )
 
 
 def _read_lexicon(

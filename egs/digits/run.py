@@ -1,7 +1,6 @@
-"""Speech learnt from nothing: synthesize a corpus of spoken digits, train a TDNN on it, recognise unseen
-voices.
+"""Speech learnt from nothing: speak a corpus of digits, train a TDNN on it, recognise unseen voices.
 
-usage: python -m egs.digits.run [--dir exp/digits] [--num-epochs 4] [--jobs 2] [--l2 0.01]
+usage: python -m egs.digits.run [--dir exp/digits] [--num-epochs 4] [--jobs 2] [--l2 0.01] [--seed 1]
 
 Every stage whose result is there is skipped, so an interrupted run goes on where it stopped.
 """
@@ -9,12 +8,11 @@ Every stage whose result is there is skipped, so an interrupted run goes on wher
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from egs import recipe
 from egs.digits.alignment import write_alignments
 from egs.digits.corpus import (
     TEST_VARIANTS,
@@ -26,81 +24,68 @@ from egs.digits.corpus import (
 )
 from egs.digits.speech import Synthesizer
 from nnet.formats.transitions import read_transition_model
-from steps.decode import DecodeOptions, decode_data
+from steps.decode import decode_data
 from steps.features import MfccOptions, make_mfcc
-from steps.graph import write_graph
+from steps.graph import word_loop, write_graph
 from steps.lang import make_lang, write_lang
 
 XCONFIG = Path(__file__).parent / "conf" / "tdnn.xconfig"
-DONE = ".done"
+TRAINING: dict[str, object] = {
+    "stage": -10,
+    "feat.cmvn-opts": "--norm-means=false --norm-vars=false",
+    "trainer.samples-per-iter": 4000,
+    "trainer.optimization.initial-effective-lrate": 0.0015,
+    "trainer.optimization.final-effective-lrate": 0.00015,
+    "trainer.optimization.minibatch-size": 128,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--dir", type=Path, default=Path("exp/digits"), help="where everything goes")
-    parser.add_argument("--num-epochs", type=float, default=4.0)
+    parser = recipe.Parser(__doc__ or "")
     parser.add_argument(
-        "--jobs", type=int, default=2, help="parallel training jobs whose models are averaged"
+        "--dir", type=Path, default=Path("exp/digits"), help="where everything goes (exp/digits)"
+    )
+    parser.add_argument("--num-epochs", type=recipe.positive, default=4.0, help="passes over the data (4)")
+    parser.add_argument(
+        "--jobs", type=recipe.count, default=2, help="parallel training jobs whose models are averaged (2)"
     )
     parser.add_argument(
-        "--l2", type=float, default=0.01, help="l2-regularize of the hidden layers; output: a fifth"
+        "--l2",
+        type=recipe.at_least_zero,
+        default=0.01,
+        help="l2-regularize of hidden layers; output: a fifth",
     )
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(argv)
-    try:
-        run(options)
-    except (ValueError, OSError, ImportError, subprocess.CalledProcessError) as error:
-        print(f"digits: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("digits: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    parser.add_argument("--seed", type=int, default=1, help="of the corpus and of the training (1)")
+    return recipe.guarded(run, parser.parse_args(argv))
 
 
 def run(options: argparse.Namespace) -> None:
     """All stages, one after the other."""
+    recipe.need(
+        "espeakng_loader", "soundfile", "kaldi_native_fbank", "kaldifst", "kaldi_decoder", "kaldialign"
+    )
     top: Path = options.dir
     start = time.monotonic()
-    stage(top / "data", "Synthesizing speech and computing features", lambda: prepare(top, options.seed))
-    config = top / "tdnn" / "configs"
-    text = XCONFIG.read_text().replace("DIR", str(config)).replace("L2OUT", f"{options.l2 / 5:g}")
-    config.mkdir(parents=True, exist_ok=True)
-    pdfs = read_transition_model(str(top / "ali" / "final.mdl")).num_pdfs
-    (config / "network.xconfig").write_text(text.replace("L2", f"{options.l2:g}").replace("PDFS", str(pdfs)))
-    call(
-        "nnet.programs.xconfig_to_configs",
-        "--xconfig-file",
-        str(config / "network.xconfig"),
-        "--config-dir",
-        str(config),
+    recipe.claim(top, {k: v for k, v in vars(options).items() if k != "dir"})
+    recipe.stage(
+        top / "data", "Speaking the corpus and computing features", lambda: prepare(top, options.seed)
     )
+    values = {
+        "DIR": top / "tdnn" / "configs",
+        "L2_HIDDEN": f"{options.l2:g}",
+        "L2_OUTPUT": f"{options.l2 / 5:g}",
+        "PDFS": read_transition_model(str(top / "ali" / "final.mdl")).num_pdfs,
+    }
+    recipe.write_configs(top / "tdnn" / "configs", XCONFIG, values)
     train(top, options)
     print("Recognising the unseen voices", flush=True)
     rate = decode_data(
-        top / "tdnn" / "final.mdl",
-        top / "graph",
-        top / "data" / "test",
-        top / "tdnn" / "decode_test",
-        DecodeOptions(),
+        top / "tdnn" / "final.mdl", top / "graph", top / "data" / "test", top / "tdnn" / "decode_test"
     )
     print(rate.line())
     print(f"Summary page: {top / 'tdnn' / 'report.html'}")
     print(f"All of it took {time.monotonic() - start:.0f} s.")
-
-
-def stage(folder: Path, what: str, work: Callable[[], None]) -> None:
-    """Do `work` unless it is known to be done; `folder` gets a mark when it is."""
-    if (folder / DONE).exists():
-        print(f"{what}: done before", flush=True)
-        return
-    print(what, flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    work()
-    (folder / DONE).touch()
 
 
 def prepare(top: Path, seed: int) -> None:
@@ -108,7 +93,7 @@ def prepare(top: Path, seed: int) -> None:
     synthesizer = Synthesizer()
     corpus = {
         "train": utterances(synthesizer, TRAIN_VARIANTS, CorpusOptions(), seed),
-        "test": utterances(synthesizer, TEST_VARIANTS, CorpusOptions(utterances_per_voice=20), seed + 1),
+        "test": utterances(synthesizer, TEST_VARIANTS, CorpusOptions(), seed + 1),
     }
     frames = {}
     for name, part in corpus.items():
@@ -118,34 +103,25 @@ def prepare(top: Path, seed: int) -> None:
         frames[name] = {k: int(n) for k, n in (line.split() for line in (data / "utt2num_frames").open())}
     lang = make_lang(pronunciations(corpus["train"]))
     write_lang(lang, top / "lang")
-    write_alignments(top / "ali", corpus["train"], frames["train"], synthesizer.rate, lang, top / "lang")
-    write_graph(top / "graph", lang, read_transition_model(str(top / "ali" / "final.mdl")))
+    model = write_alignments(
+        top / "ali", corpus["train"], frames["train"], synthesizer.rate, lang, top / "lang", MfccOptions()
+    )
+    write_graph(top / "graph", word_loop(lang, model), lang, model)
 
 
 def train(top: Path, options: argparse.Namespace) -> None:
     """Exactly what a Kaldi user runs."""
-    call(
-        "steps.train_dnn",
-        "--stage=-10",
-        "--feat.cmvn-opts=--norm-means=false --norm-vars=false",
-        f"--trainer.num-epochs={options.num_epochs}",
-        "--trainer.samples-per-iter=4000",
-        f"--trainer.optimization.num-jobs-initial={options.jobs}",
-        f"--trainer.optimization.num-jobs-final={options.jobs}",
-        "--trainer.optimization.initial-effective-lrate=0.0015",
-        "--trainer.optimization.final-effective-lrate=0.00015",
-        "--trainer.optimization.minibatch-size=128",
-        f"--trainer.srand={options.seed}",
-        f"--feat-dir={top / 'data' / 'train'}",
-        f"--ali-dir={top / 'ali'}",
-        f"--lang={top / 'lang'}",
-        f"--dir={top / 'tdnn'}",
-    )
-
-
-def call(module: str, *arguments: str) -> None:
-    """Run one of our programs; raises CalledProcessError if it fails (it has then said why)."""
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+    settings = TRAINING | {
+        "trainer.num-epochs": options.num_epochs,
+        "trainer.optimization.num-jobs-initial": options.jobs,
+        "trainer.optimization.num-jobs-final": options.jobs,
+        "trainer.srand": options.seed,
+        "feat-dir": top / "data" / "train",
+        "ali-dir": top / "ali",
+        "lang": top / "lang",
+        "dir": top / "tdnn",
+    }
+    recipe.call("steps.train_dnn", *recipe.training_options(settings))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,175 @@
+"""What the recipes share: options, checks before anything is done, stages done once, programs run as a
+user would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nnet.files import atomic_write
+from steps.run import stop_on_signals
+
+DONE = ".done"
+RECORD = "recipe.json"
+EXTRAS = "pip install -e '.[audio,decode,digits]'"
+PATIENCE = 60  # seconds that an interrupted program gets for tidying up
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line, with exit status 1."""
+
+    def __init__(self, description: str):
+        super().__init__(
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            usage=argparse.SUPPRESS,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave."""
+        print(f"error: {message}; --help lists the options", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def positive(text: str) -> float:
+    """The type of an option that must be greater than 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not greater than 0")
+    return value
+
+
+def count(text: str) -> int:
+    """The type of an option that must be a whole number, at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def at_least_zero(text: str) -> float:
+    """The type of an option that must not be negative."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
+    return value
+
+
+def guarded(run: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    """Run a recipe; returns the exit status. What is wrong is said in one line."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # programs started from here run beside each other
+    try:
+        with stop_on_signals():
+            run(options)
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"error: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def need(*packages: str) -> None:
+    """Raise ValueError naming what to install if one of the packages is missing."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(f"this recipe needs {', '.join(missing)}: {EXTRAS}")
+
+
+def claim(folder: Path, options: Mapping[str, Any]) -> None:
+    """Make `folder` the place of a run with these options. Raises ValueError if it is that of another run."""
+    record = folder / RECORD
+    values = {name: str(value) for name, value in options.items()}
+    if record.is_file():
+        before = json.loads(record.read_text(encoding="utf-8"))
+        for name in sorted({*values, *before}):
+            if before.get(name) != values.get(name):
+                raise ValueError(
+                    f"{folder} was made with --{name.replace('_', '-')}={before.get(name)}, now it is "
+                    f"{values.get(name)}: give another --dir, or remove that one"
+                )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(record, text=True) as stream:
+        stream.write(json.dumps(values, indent=1) + "\n")
+
+
+def stage(folder: Path, what: str, work: Callable[[], None]) -> None:
+    """Do `work` unless it is known to be done; `folder` gets a mark when it is."""
+    if (folder / DONE).exists():
+        print(f"{what}: done before", flush=True)
+        return
+    print(what, flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    work()
+    (folder / DONE).touch()
+
+
+def command_line(module: str, arguments: Iterable[str]) -> str:
+    """What a user would type to run one of our programs."""
+    return shlex.join(["python", "-m", module, *arguments])
+
+
+def call(module: str, *arguments: str) -> None:
+    """Show and run one of our programs. Raises ValueError if it fails; it has then said why.
+
+    Ctrl-C reaches the program too; either way it has time to end its jobs before we leave.
+    """
+    print(f"$ {command_line(module, arguments)}", flush=True)
+    with subprocess.Popen([sys.executable, "-m", module, *arguments]) as program:
+        try:
+            status = program.wait()
+        except KeyboardInterrupt as interrupt:
+            if interrupt.args:  # a signal that only we have got
+                program.send_signal(signal.SIGTERM)
+            _wait(program)
+            raise
+    if status in (INTERRUPTED, -signal.SIGINT):
+        raise KeyboardInterrupt
+    if status != 0:
+        raise ValueError(f"{module} failed, see above")
+
+
+def _wait(program: subprocess.Popen[bytes]) -> None:
+    try:
+        program.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        program.kill()
+
+
+def write_configs(config: Path, xconfig: Path, values: Mapping[str, object]) -> None:
+    """Fill in the names of `values` in a network's xconfig and write config/network.xconfig and all that
+    follows.
+    """
+    text = xconfig.read_text(encoding="utf-8")
+    for name in sorted(values, key=len, reverse=True):
+        text = text.replace(f"${name}", str(values[name]))
+    config.mkdir(parents=True, exist_ok=True)
+    with atomic_write(config / "network.xconfig", text=True) as stream:
+        stream.write(text)
+    call(
+        "nnet.programs.xconfig_to_configs",
+        f"--xconfig-file={config / 'network.xconfig'}",
+        f"--config-dir={config}",
+    )
+
+
+def training_options(settings: Mapping[str, object]) -> Sequence[str]:
+    """`--name=value` for each setting."""
+    return [
+        f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
+        for name, value in settings.items()
+    ]
