@@ -1,0 +1,131 @@
+"""From recordings alone to directories that can be trained on: data, lang, first alignments, graph."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steps.decode import read_text
+from steps.features import MfccOptions, make_mfcc
+from steps.graph import word_sequence, write_graph
+from steps.lang import make_lang, read_lang, write_lang
+from steps.monophone import equal_alignment, monophone_model
+from steps.write_ali import write_ali_dir
+
+ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+LEXICON = {
+    "zero": ["Z IH R OW", "Z IY R OW"],
+    "one": ["W AH N"],
+    "two": ["T UW"],
+    "three": ["TH R IY"],
+    "four": ["F AO R"],
+    "five": ["F AY V"],
+    "six": ["S IH K S"],
+    "seven": ["S EH V AH N"],
+    "eight": ["EY T"],
+    "nine": ["N AY N"],
+}
+MFCC = MfccOptions(low_freq=40.0, high_freq=-200.0)
+NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[A-Za-z]+)_(?P<number>[0-9]+)\.wav")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One file of the corpus: DIGIT_SPEAKER_NUMBER.wav."""
+
+    path: Path
+    digit: int
+    speaker: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        """The name of the utterance, which begins with the speaker's as Kaldi wants it."""
+        return f"{self.speaker}-{self.digit}-{self.number:02d}"
+
+
+def download(folder: Path) -> Path:
+    """The directory of recordings, cloned from GitHub unless it is there. Raises ValueError if that fails."""
+    if not (folder / "recordings").is_dir():
+        print(f"$ git clone --depth 1 {ADDRESS} {folder}", flush=True)
+        try:
+            done = subprocess.run(
+                ["git", "clone", "--quiet", "--depth", "1", ADDRESS, str(folder)], check=False
+            )
+        except FileNotFoundError:
+            raise ValueError("--download needs git") from None
+        if done.returncode != 0:
+            raise ValueError(f"{ADDRESS} could not be cloned: give --recordings=DIR if you have its wavs")
+    return folder / "recordings"
+
+
+def find_recordings(folder: Path) -> list[Recording]:
+    """All recordings in `folder`, sorted by key. Raises ValueError if there are none."""
+    if not folder.is_dir():
+        raise ValueError(f"--recordings={folder} is no directory")
+    found = []
+    for path in folder.iterdir():
+        if match := NAME.fullmatch(path.name):
+            number = int(match["number"])
+            found.append(Recording(path.resolve(), int(match["digit"]), match["speaker"], number))
+    if not found:
+        raise ValueError(f"--recordings={folder} holds no file like 7_jackson_32.wav")
+    return sorted(found, key=lambda r: r.key)
+
+
+def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
+    """Write top/data/{train,test}, top/lang, top/ali0, top/graph. Raises ValueError if a part would be empty."""
+    everything = find_recordings(recordings)
+    parts = {
+        "train": [r for r in everything if r.speaker != test_speaker],
+        "test": [r for r in everything if r.speaker == test_speaker],
+    }
+    for name, part in parts.items():
+        if not part:
+            speakers = ", ".join(sorted({r.speaker for r in everything}))
+            raise ValueError(f"--test-speaker={test_speaker} leaves nothing for {name}; there are {speakers}")
+        write_data(top / "data" / name, part)
+        make_mfcc(top / "data" / name, MFCC)
+    lexicon = {word: [p.split() for p in prons] for word, prons in LEXICON.items()}
+    write_lang(make_lang(lexicon), top / "lang")
+    flat_start(top / "data" / "train", top / "lang", top / "ali0", seed)
+    lang = read_lang(top / "lang")
+    _, model = monophone_model(top / "lang", lang)
+    write_graph(top / "graph", word_sequence(lang, model, [WORDS]), lang, model)
+
+
+def write_data(folder: Path, recordings: Sequence[Recording]) -> None:
+    """Write Kaldi's wav.scp, text, utt2spk and spk2utt. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    speakers = sorted({r.speaker for r in recordings})
+    lines = {
+        "wav.scp": [f"{r.key} {r.path}" for r in recordings],
+        "text": [f"{r.key} {WORDS[r.digit]}" for r in recordings],
+        "utt2spk": [f"{r.key} {r.speaker}" for r in recordings],
+        "spk2utt": [f"{s} {' '.join(r.key for r in recordings if r.speaker == s)}" for s in speakers],
+    }
+    for name, content in lines.items():
+        (folder / name).write_text("".join(line + "\n" for line in content), encoding="utf-8")
+
+
+def flat_start(data: Path, lang_folder: Path, folder: Path, seed: int) -> None:
+    """Make `folder` an alignment directory in which all phones of an utterance have the same share."""
+    lang = read_lang(lang_folder)
+    tree, model = monophone_model(lang_folder, lang)
+    rng = np.random.default_rng(seed)
+    lengths = (line.split() for line in (data / "utt2num_frames").read_text(encoding="utf-8").splitlines())
+    text = read_text(data / "text")
+
+    def alignments() -> Iterator[tuple[str, np.ndarray]]:
+        for utterance, frames in lengths:
+            ids = equal_alignment(model, lang, text[utterance], int(frames), rng)
+            if ids is not None:  # else too short for its words
+                yield utterance, ids
+
+    write_ali_dir(folder, alignments(), tree, model, lang_folder / "phones.txt")
