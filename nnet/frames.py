@@ -34,3 +34,11 @@ def as_rows(positions: Sequence[int]) -> Rows:
 def shifted_rows(have: tuple[int, ...], want: tuple[int, ...], offset: int) -> Rows:
     """Positions of the frames want + offset within `have`; kept, since every minibatch asks again."""
     return rows(have, [t + offset for t in want])
+
+
+@lru_cache(maxsize=4096)
+def overlapping_rows(have: tuple[int, ...], want: tuple[int, ...], offset: int) -> tuple[Rows, Rows]:
+    """Positions in `want` of the frames t whose t + offset is in `have`, and positions of t + offset there."""
+    index = {t: i for i, t in enumerate(have)}
+    pairs = [(i, index[t + offset]) for i, t in enumerate(want) if t + offset in index]
+    return as_rows([i for i, _ in pairs]), as_rows([j for _, j in pairs])

@@ -79,9 +79,11 @@ def make_plan(nnet: Nnet, request: Request) -> Plan:
 def _step(nnet: Nnet, group: list[str], required: Required, lowering: Lowering) -> Step | None:
     name = group[0]
     node = nnet.nodes[name]
+    if not any(required.frames[member] for member in group):
+        return None
     if len(group) > 1 or (name in nnet.sources(name) and required.input_frames[name]):
         return recurrence(nnet, group, required, lowering)
-    if isinstance(node, (InputNode, DimRangeNode)) or not required.frames[name]:
+    if isinstance(node, (InputNode, DimRangeNode)):
         return None
     t_in, t_out = required.input_frames[name], required.frames[name]
     width = nnet.components[node.component].input_dim if isinstance(node, ComponentNode) else nnet.dim(name)

@@ -90,6 +90,13 @@ def test_nodes_without_a_frame_to_compute_have_no_step():
     assert [step.node for step in plan.steps] == ["output"]
 
 
+def test_a_recurrence_without_a_frame_to_compute_has_no_step():
+    text = (
+        "h = Toy 6 3 < Append(input, IfDefined(Offset(h, -1)))\noutput < Sum(input, IfDefined(Offset(h, 9)))"
+    )
+    assert [step.node for step in plan_of(text, range(4), range(4)).steps] == ["output"]
+
+
 @pytest.mark.parametrize(
     "delay, frames, blocks",
     [
