@@ -38,7 +38,7 @@ def shifted_rows(have: tuple[int, ...], want: tuple[int, ...], offset: int) -> R
 
 @lru_cache(maxsize=4096)
 def overlapping_rows(have: tuple[int, ...], want: tuple[int, ...], offset: int) -> tuple[Rows, Rows]:
-    """Positions in `want` of the frames t whose t + offset is in `have`, and positions of t + offset there."""
+    """Positions in `want` of the frames t with t + offset in `have`, and positions of t + offset there."""
     index = {t: i for i, t in enumerate(have)}
     pairs = [(i, index[t + offset]) for i, t in enumerate(want) if t + offset in index]
     return as_rows([i for i, _ in pairs]), as_rows([j for _, j in pairs])

@@ -19,6 +19,7 @@ class NaturalGradient:
     update_period: int = 4
     num_samples_history: float = 2000.0
     freezes: bool = True  # stands still in the first pass of backstitch; in Kaldi a few types do not
+    num_minibatches_history: float = 0.0  # takes the place of num_samples_history if not 0
 
     def updates(self, delta: Updatable) -> bool:
         """Whether the estimate may move now: the trainer sets "frozen" in delta's scratch."""
@@ -28,7 +29,11 @@ class NaturalGradient:
         """The preconditioner `key` in delta's scratch, made on first use."""
         if key not in delta.scratch:
             delta.scratch[key] = OnlineNaturalGradient(
-                self.rank, self.alpha, self.update_period, self.num_samples_history
+                self.rank,
+                self.alpha,
+                self.update_period,
+                self.num_samples_history,
+                self.num_minibatches_history,
             )
         return delta.scratch[key]
 
@@ -92,6 +97,34 @@ def natural_outer(
         product -= W_dy.T @ (W_dy @ product)
     product *= scale_x * scale_dy * delta.learning_rate
     return product
+
+
+def add_gradient(
+    delta: Updatable,
+    G: Array,
+    W: Array,
+    b: Array,
+    *,
+    natural: tuple[NaturalGradient, NaturalGradient | None] | None,
+) -> None:
+    """W += rate * dW and b += rate * db for the finished gradient G = [dW | db], (out, in + 1).
+
+    `natural` preconditions the rows of G, then (if not None) its columns; None makes a plain update. W and b
+    are delta's.
+    """
+    if delta.learning_rate == 0:
+        return
+    scale = delta.learning_rate
+    if natural is not None and not delta.is_gradient:
+        rows, columns = natural
+        G, scale_rows = rows.of(delta, "in").precondition(G, rows.updates(delta))
+        scale = scale_rows * scale
+        if columns is not None:
+            Gt, scale_columns = columns.of(delta, "out").precondition(G.T.copy(), columns.updates(delta))
+            G, scale = Gt.T, scale_columns * scale
+    G = G * scale
+    W += G[:, :-1]
+    b += G[:, -1]
 
 
 def add_row_sum(

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = {
     0: "backend frames config_line files kernels",
-    1: "component tree natural_gradient columns weights outer summary minibatch",
+    1: "component tree natural_gradient columns heights weights outer summary minibatch",
     2: "components graph",
     3: "objectives updates factory progress",
     4: "trainer combine score edits renaming svd observe",

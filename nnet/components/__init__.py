@@ -9,6 +9,7 @@ from nnet.component import Component
 _MODULES = (
     "activations",
     "attention",
+    "convolution",
     "dropout",
     "elementwise",
     "gru",
