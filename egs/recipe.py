@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from string import Template
 from typing import Any, NoReturn
 
 from nnet.files import atomic_write
@@ -24,6 +25,8 @@ RECORD = "recipe.json"
 EXTRAS = "pip install -e '.[audio,decode,digits]'"
 PATIENCE = 60  # seconds that an interrupted program gets for tidying up
 INTERRUPTED = 130
+
+Command = tuple[str, ...]  # a module with a main program, and its arguments
 
 
 class Parser(argparse.ArgumentParser):
@@ -151,20 +154,23 @@ def _wait(program: subprocess.Popen[bytes]) -> None:
 
 
 def write_configs(config: Path, xconfig: Path, values: Mapping[str, object]) -> None:
-    """Fill in the names of `values` in a network's xconfig and write config/network.xconfig and all that
-    follows.
-    """
-    text = xconfig.read_text(encoding="utf-8")
-    for name in sorted(values, key=len, reverse=True):
-        text = text.replace(f"${name}", str(values[name]))
+    """Write config/network.xconfig, and from it all other files of the directory. Raises ValueError."""
+    write_xconfig(config, xconfig, values)
+    call(*configs_command(config))
+
+
+def write_xconfig(config: Path, xconfig: Path, values: Mapping[str, object]) -> None:
+    """Write config/network.xconfig: the text of `xconfig` with every `$NAME` replaced by its value."""
+    text = Template(xconfig.read_text(encoding="utf-8")).substitute(values)
     config.mkdir(parents=True, exist_ok=True)
     with atomic_write(config / "network.xconfig", text=True) as stream:
         stream.write(text)
-    call(
-        "nnet.programs.xconfig_to_configs",
-        f"--xconfig-file={config / 'network.xconfig'}",
-        f"--config-dir={config}",
-    )
+
+
+def configs_command(config: Path) -> Command:
+    """What makes the other files of a config directory from its network.xconfig."""
+    name = config / "network.xconfig"
+    return "nnet.programs.xconfig_to_configs", f"--xconfig-file={name}", f"--config-dir={config}"
 
 
 def training_options(settings: Mapping[str, object]) -> Sequence[str]:

@@ -80,7 +80,7 @@ def find_recordings(folder: Path) -> list[Recording]:
 
 
 def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
-    """Write top/data/{train,test}, top/lang, top/ali0, top/graph. Raises ValueError if a part would be empty."""
+    """Write top/data/{train,test}, top/lang, top/ali0, top/graph. Raises ValueError if a part is empty."""
     everything = find_recordings(recordings)
     parts = {
         "train": [r for r in everything if r.speaker != test_speaker],

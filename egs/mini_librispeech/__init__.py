@@ -1,0 +1,1 @@
+"""Mini LibriSpeech with what Kaldi made of it."""

@@ -1,0 +1,73 @@
+"""python -m steps.decode_command: recognise a data directory with a model and a graph, count the errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnet.inference import ChunkOptions
+from steps.decode import DecodeOptions, decode_data
+from steps.options import option, parse, required, usage
+
+HEADING = """Recognise the utterances of a data directory, with a graph of Kaldi's mkgraph.sh; the word error rate.
+
+Usage: python -m steps.decode_command [options] --model M/final.mdl --graph GRAPH --data DATA --dir DIR
+
+Needs kaldifst, kaldi-decoder and kaldialign: pip install -e '.[decode]'. Writes DIR/hyp.txt and DIR/wer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command."""
+
+    model: str = required("model", "acoustic model with priors; its directory's cmvn_opts is heeded")
+    graph: str = required("graph", "directory of HCLG.fst and words.txt")
+    data: str = required("data", "data directory with feats.scp and text")
+    dir: str = required("dir", "where results go")
+    acoustic_scale: float = option("acoustic-scale", 0.1, "scale of log-likelihoods; 1.0 for chain models")
+    beam: float = option("beam", 15.0, "pruning beam")
+    max_active: int = option("max-active", 7000, "states kept at each frame, at most")
+    frames_per_chunk: int = option("frames-per-chunk", 50, "frames computed at once")
+    online_ivector_dir: str | None = option("online-ivector-dir", None, "directory of ivector_online.scp")
+
+    def decoding(self) -> DecodeOptions:
+        """What the search and the network are told. Raises OSError if the i-vectors' period is not known."""
+        chunks = ChunkOptions(frames_per_chunk=self.frames_per_chunk)
+        settings = DecodeOptions(self.acoustic_scale, self.beam, self.max_active, chunks)
+        if self.online_ivector_dir is None:
+            return settings
+        folder = Path(self.online_ivector_dir)
+        period = int((folder / "ivector_period").read_text(encoding="ascii"))
+        return DecodeOptions(
+            self.acoustic_scale,
+            self.beam,
+            self.max_active,
+            chunks,
+            f"scp:{folder}/ivector_online.scp",
+            period,
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Decode; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "--help" in words or not words:
+        print(usage(Options, HEADING), file=sys.stderr)
+        return 0 if words else 1
+    try:
+        o = parse(Options, words)
+        rate = decode_data(Path(o.model), Path(o.graph), Path(o.data), Path(o.dir), o.decoding())
+    except ModuleNotFoundError as error:
+        print(f"decode: {error.name} is missing: pip install -e '.[decode]'", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"decode: {error}", file=sys.stderr)
+        return 1
+    print(rate.line())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
