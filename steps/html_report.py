@@ -79,16 +79,17 @@ def _section(title: str, content: str, kind: str = "") -> str:
 
 
 def _curves(s: Summary) -> str:
-    numbers = [n for n, _, _ in s.scores]
+    start = s.num_iters // 30  # the first steps from a random model would flatten all that follows
+    numbers = [n for n, _, _ in s.scores if n >= start]
     key = "objective" if s.scores and "objective" in s.scores[0][1] else "log-likelihood"
     jobs = Series(
         "training jobs", [r["iteration"] for r in s.records], [r["objective"] for r in s.records], True
     )
     charts = []
     for what, unit, more in ((key, "per frame", [jobs]), ("accuracy", "fraction right", [])):
-        train = Series("training subset", numbers, [t.get(what) for _, t, _ in s.scores])
-        valid = Series("held out", numbers, [v.get(what) for _, _, v in s.scores])
-        title = f"{what} of the model before each iteration"
+        train = Series("training subset", numbers, [t.get(what) for n, t, _ in s.scores if n >= start])
+        valid = Series("held out", numbers, [v.get(what) for n, _, v in s.scores if n >= start])
+        title = f"{what} of the model before each iteration" + (f", from iteration {start}" if start else "")
         charts.append(line_chart(title, [train, valid, *more], "iteration", f"{what} ({unit})"))
     return "".join(charts)
 

@@ -7,15 +7,14 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from nnet import tree
 from nnet.combine import average, scale_net
 from nnet.formats.model import AmNnet, read_am, read_nnet, write_am, write_nnet
 from nnet.graph.network import Nnet
+from nnet.programs.nnet3_show_progress import norms
 from steps import dropout
 from steps.diagnostics import Diagnostics
 from steps.executor import Job, JobFailed
@@ -23,6 +22,7 @@ from steps.experiment import Changed, Stage, read_json, write_json
 from steps.method import Method, common_arguments
 from steps.outcome import Outcome, accepted, best, read_objective, read_seconds
 from steps.progress_line import Clock, progress_line
+from steps.records import change_norms, component_sums, iteration_record, write_progress_log
 from steps.run import Run, python_job
 from steps.schedule import Iteration, Schedule, Share, check_l2
 
@@ -134,7 +134,9 @@ class Training:
         def store() -> None:
             record = iteration_record(iteration, outcomes, [o.job for o in good], seconds, self.curves)
             stats = [read_json(exp.job_stats(number, o.job)) for o in good]
-            record["components"] = component_sums(stats, am.nnet, nnet)
+            change = change_norms(am.nnet, nnet)
+            record["components"] = component_sums(stats, change, norms(nnet.components))
+            write_progress_log(exp.log(f"progress.{number + 1}"), nnet, change, norms(am.nnet.components))
             write_json(exp.record(number), record)
             write_am(am.with_nnet(nnet), str(exp.model(number + 1)))
             self._tidy(iteration)
@@ -235,50 +237,3 @@ def penalties(nnet: Nnet) -> dict[str, tuple[float, float]]:
 def diverged(failure: JobFailed) -> bool:
     """Whether the job says that its objective or model became infinite or NaN."""
     return "non-finite objective" in str(failure) or "NaN or infinity" in str(failure)
-
-
-def iteration_record(
-    iteration: Iteration,
-    outcomes: list[Outcome],
-    good: list[int],
-    seconds: float,
-    curves: tuple[dropout.Curve, ...],
-) -> dict[str, Any]:
-    """What is worth knowing of a finished iteration, as plain data; non-finite numbers are None."""
-    frames = sum(o.frames for o in outcomes if o.job in good)
-    objective = (
-        sum(o.objective * o.frames for o in outcomes if o.job in good) / frames if frames else math.nan
-    )
-    return {
-        "iteration": iteration.number,
-        "epoch": iteration.epoch,
-        "num_jobs": iteration.num_jobs,
-        "effective_rate": iteration.effective_rate,
-        "learning_rate": iteration.learning_rate,
-        "shrink": iteration.shrink,
-        "dropout": dropout.proportions(curves, iteration.fraction),
-        "seconds": seconds,
-        "objective": finite(objective),
-        "jobs": [asdict(o) | {"objective": finite(o.objective), "accepted": o.job in good} for o in outcomes],
-    }
-
-
-def finite(value: float) -> float | None:
-    """`value`, or None (JSON has no NaN)."""
-    return value if math.isfinite(value) else None
-
-
-def component_sums(stats: list[dict[str, Any]], before: Nnet, after: Nnet) -> dict[str, dict[str, float]]:
-    """Means over jobs of the regularization numbers by component; norms are those of the averaged model."""
-    result = {}
-    for name, c in tree.updatable(after.components):
-        parts = [s[name] for s in stats if name in s]
-        if not parts:
-            continue
-        row = {key: sum(p[key] for p in parts) / len(parts) for key in parts[0]}
-        change = tree.copy(c)
-        tree.add(change, before.components[name], -1.0)
-        row["param_norm"] = float(np.sqrt(float(tree.sumsq(c))))
-        row["change_norm"] = float(np.sqrt(float(tree.sumsq(change))))
-        result[name] = row
-    return result

@@ -54,7 +54,7 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str,
         caption = f"<figcaption>{escape(title)}</figcaption>"
         return f"<figure>{caption}<p class='none'>nothing was recorded</p></figure>"
     points = [p for s in drawn for p in s.points()]
-    x = make_axis(x_label, [p[0] for p in points])
+    x = tight(make_axis(x_label, [p[0] for p in points]), [p[0] for p in points])
     y = (
         make_log_axis(y_label, [p[1] for p in points])
         if log and points
@@ -86,17 +86,26 @@ def make_axis(label: str, values: Sequence[float]) -> Axis:
     return Axis(label, ticks[0], ticks[-1], ticks)
 
 
-def make_log_axis(label: str, values: Sequence[float]) -> Axis:
-    """A logarithmic axis over positive `values`, ticks at powers of ten (and 2 and 5 if it is short)."""
+def tight(axis: Axis, values: Sequence[float]) -> Axis:
+    """The axis cut at the extreme values, ticks beyond left out."""
     low, high = min(values), max(values)
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high) + 1e-9)
-    last = max(last, first + 1)
-    multiples = (1, 2, 5) if last - first <= 2 else (1,)
-    every = -(-(last - first) // 8)
-    ticks = tuple(
-        m * 10.0**e for e in range(first, last + 1, every) for m in multiples if m * 10.0**e <= 10.0**last
-    )
-    return Axis(label, 10.0**first, 10.0**last, ticks, log=True)
+    if low == high:
+        return axis
+    return Axis(axis.label, low, high, tuple(t for t in axis.ticks if low <= t <= high), axis.log)
+
+
+def make_log_axis(label: str, values: Sequence[float]) -> Axis:
+    """A logarithmic axis over positive `values`; ticks at powers of ten, and at 2 and 5 times them if it
+    is short.
+    """
+    low, high = min(values), max(values)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    multiples = (1, 2, 5) if last - first <= 3 else (1,)
+    candidates = [m * 10.0**e for e in range(first - 1, last + 2) for m in multiples]
+    start = max(t for t in candidates if t <= low * (1 + 1e-9))
+    end = min(t for t in candidates if t >= high * (1 - 1e-9) and t > start)
+    ticks = [t for t in candidates if start <= t <= end]
+    return Axis(label, start, end, tuple(ticks[:: -(-len(ticks) // 9)]), log=True)
 
 
 def round_step(width: float) -> float:

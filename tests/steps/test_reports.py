@@ -148,7 +148,7 @@ def test_axes_end_on_round_ticks_around_the_values(values: list[float], low: flo
 
 
 def test_logarithmic_axes_have_decades() -> None:
-    axis = make_log_axis("y", [0.002, 300.0])
+    axis = make_log_axis("y", [0.001, 1000.0])
     assert (axis.low, axis.high) == (pytest.approx(1e-3), pytest.approx(1e3))
     assert axis.position(1.0) == pytest.approx(0.5)
 
