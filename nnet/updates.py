@@ -18,7 +18,7 @@ import numpy as np
 from nnet import tree
 from nnet.backend import Array, array_module, to_host
 from nnet.columns import sumsq
-from nnet.component import PARAM, STAT, Component, Updatable, params
+from nnet.component import STAT, Component, Updatable, params
 
 UPDATE_SPEED = 0.125  # of the orthonormal constraint: quadratic convergence near the goal
 
@@ -54,7 +54,7 @@ def apply_l2_regularization(nnet: Model, delta_nnet: Model, scale: float, lrate:
         rate = d.learning_rate if lrate is None else lrate * d.learning_rate_factor
         factor = -2.0 * scale * rate * d.l2_regularize
         if factor != 0.0:
-            tree.add(d, c, factor, PARAM)
+            tree.add(d, c, factor)  # the statistics of recurrent cells too, as Kaldi does
 
 
 @dataclass
