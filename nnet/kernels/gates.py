@@ -66,30 +66,31 @@ def lstm_backward(dy: Array, v: Array, c_prev: Array, W: Array, masks: Masks, re
     """
     xp = array_module(v)
     C = c_prev.shape[-1]
-    slope = slopes(v)
+    dx = slopes(v)  # becomes the derivatives in place: fresh memory costs more than the arithmetic
     pull = None if repair is None else pulls(v, repair)
     i, f, o_scale = scaled(v, masks)
     dm = dy[..., C:] if o_scale is None else dy[..., C:] * o_scale
-    dx = xp.empty((*dy.shape[:2], 5, C), dy.dtype)
-    do = xp.multiply(dm, v[:, :, H], out=dx[:, :, 3])
-    do *= slope[:, :, O]
+    do = dx[:, :, O]
+    do *= dm
+    do *= v[:, :, H]
     if pull is not None:
         do -= pull[:, :, O]
     dc = dm * v[:, :, O]
-    dc *= slope[:, :, H]
+    dc *= dx[:, :, H]
     dc += dy[..., :C]
-    dc += do * W[2]
+    through_peephole = do * W[2]
+    dc += through_peephole
     if pull is not None:
         dc -= pull[:, :, H]
-    xp.multiply(dc, v[:, :, G] if masks is None else v[:, :, G] * masks[0], out=dx[:, :, I])
-    xp.multiply(dc, c_prev if masks is None else c_prev * masks[1], out=dx[:, :, F])
-    xp.multiply(dc, i, out=dx[:, :, 2])
-    dx[:, :, :3] *= slope[:, :, :3]
+    dx[:, :, :3] *= dc[:, :, None]
+    dx[:, :, I] *= v[:, :, G] if masks is None else v[:, :, G] * masks[0]
+    dx[:, :, F] *= c_prev if masks is None else c_prev * masks[1]
+    dx[:, :, G] *= i
     if pull is not None:
         dx[:, :, :3] -= pull[:, :, :3]
     dc_prev = xp.multiply(dc, f, out=dx[:, :, 4])
-    dc_prev += dx[:, :, I] * W[0]
-    dc_prev += dx[:, :, F] * W[1]
+    for gate in (I, F):
+        dc_prev += xp.multiply(dx[:, :, gate], W[gate], out=through_peephole)
     return dx
 
 
@@ -106,7 +107,9 @@ def slopes(v: Array) -> Array:
 def pulls(v: Array, repair: Array) -> Array:
     """What self-repair subtracts from the derivative at the input of each nonlinearity."""
     is_sigmoid = array_module(v).asarray([[1], [1], [0], [1], [0]], dtype=v.dtype)
-    return v * (repair * (1 + is_sigmoid)) - repair * is_sigmoid
+    p = v * (repair * (1 + is_sigmoid))
+    p -= repair * is_sigmoid
+    return p
 
 
 def lstm_sums(v: Array) -> tuple[Array, Array]:
