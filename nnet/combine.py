@@ -107,8 +107,7 @@ def combine(
     the end.
     Batch-norm statistics of the result are recomputed on `batches` (Kaldi's nnet3-combine).
     """
-    if not batches:
-        raise ValueError("no examples to choose the combination with")
+    _check_arguments(batches, max_objective_evaluations)
     every = -(-num_models // max_objective_evaluations)
     running: Nnet | None = None
     best: Nnet | None = None
@@ -132,12 +131,21 @@ def combine(
                 best, best_count, best_value = running.copy(), n + 1, value
     if best is None:
         raise ValueError("no models to combine")
+    if best_value == -float("inf"):
+        raise ValueError("the objective of no combination is finite: is there a NaN in the examples?")
     log(
         f"Combining {best_count} nnets, objective function changed from {first_value:.6g} to {best_value:.6g}"
     )
     if any(c.TYPE == "BatchNormComponent" for c in best.components.values()):
         recompute_stats(best, batches, log)
     return best
+
+
+def _check_arguments(batches: Sequence[Minibatch], max_objective_evaluations: int) -> None:
+    if not batches:
+        raise ValueError("no examples to choose the combination with")
+    if max_objective_evaluations < 1:
+        raise ValueError(f"max-objective-evaluations={max_objective_evaluations} must be at least 1")
 
 
 def objective(

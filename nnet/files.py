@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import stat
@@ -22,12 +23,12 @@ def atomic_write(path: str | os.PathLike[str], text: bool = False) -> Iterator[I
     """
     target = os.path.realpath(path)
     if os.fspath(path).startswith(_DEVICES) or (os.path.exists(target) and not os.path.isfile(target)):
-        with _open(target, text) as stream:
+        with _open(target, text, os.fspath(path)) as stream:
             yield stream
         return
     temporary = _temporary_name(target)
     try:
-        with _open(temporary, text, exclusive=True) as stream:
+        with _open(temporary, text, os.fspath(path), exclusive=True) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -41,9 +42,24 @@ def atomic_write(path: str | os.PathLike[str], text: bool = False) -> Iterator[I
         raise
 
 
-def _open(path: str, text: bool, exclusive: bool = False) -> IO[Any]:
-    mode = "x" if exclusive else "w"
-    return open(path, mode, encoding="utf-8", newline="\n") if text else open(path, mode + "b")
+class _Named(io.FileIO):
+    """A file whose write errors (a full disk) name the file that was meant, not the temporary one."""
+
+    shown = ""
+
+    def write(self, data: Any) -> int:
+        """Write and return the number of bytes. Raises OSError with a file name."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.shown) from None
+
+
+def _open(path: str, text: bool, shown: str | bytes, exclusive: bool = False) -> IO[Any]:
+    raw = _Named(path, "x" if exclusive else "w")
+    raw.shown = os.fsdecode(shown)
+    stream = io.BufferedWriter(raw)
+    return io.TextIOWrapper(stream, encoding="utf-8", newline="\n") if text else stream
 
 
 def _temporary_name(target: str) -> str:
@@ -72,5 +88,5 @@ def _sync_directory(folder: str) -> None:
 
 
 def _remove(path: str) -> None:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)

@@ -63,7 +63,7 @@ class Inference:
 
         `ivectors`: one vector (dim,), or online ones (n, dim), one for every `period` frames. Frames
         outside the
-        utterance repeat its first or last one. Raises ValueError naming the dims that do not fit.
+        utterance repeat its first or last one. Raises ValueError naming the dims that do not fit, or a NaN.
         """
         self._check(feats, ivectors)
         parts: list[np.ndarray] = []
@@ -107,13 +107,17 @@ class Inference:
     def _check(self, feats: np.ndarray, ivectors: np.ndarray | None) -> None:
         wanted = self.nnet.input_dim("input")
         if feats.shape[1] != wanted:
-            raise ValueError(
-                f"the network expects 'input' of dim {wanted}, the features have {feats.shape[1]}"
-            )
+            raise ValueError(f"the network expects features of dim {wanted}, they have {feats.shape[1]}")
         has = 0 if ivectors is None else ivectors.shape[-1]
         wants = self.nnet.input_dim("ivector") if "ivector" in self.nnet.input_names() else 0
         if has != wants:
-            raise ValueError(f"the network expects 'ivector' of dim {wants}, {has} were given")
+            expects = f"an i-vector of dim {wants}" if wants else "no i-vector"
+            given = "none was given" if ivectors is None else f"one of dim {has} was given"
+            raise ValueError(f"the network expects {expects}, {given}")
+        for what, x in (("features", feats), ("i-vectors", ivectors)):
+            if x is not None and not np.isfinite(x).all():
+                bad = tuple(np.argwhere(~np.isfinite(x))[0].tolist())
+                raise ValueError(f"the {what} have a NaN or an infinity, first at {bad} of {x.shape}")
 
 
 def grouped(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:

@@ -53,7 +53,9 @@ class TrainerOptions:
         for name in ("max_param_change", "momentum", "l2_regularize_factor", "backstitch_training_scale"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name.replace('_', '-')}={getattr(self, name)} must be zero or more")
-        for name in ("print_interval", "backstitch_training_interval"):
+        if self.momentum >= 1:
+            raise ValueError(f"momentum={self.momentum:g} must be below 1")
+        for name in ("print_interval", "backstitch_training_interval", "max_bad_minibatches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name.replace('_', '-')}={getattr(self, name)} must be at least 1")
 

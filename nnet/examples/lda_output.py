@@ -27,7 +27,7 @@ def output_stats(
     """Statistics of node `output` for the classes of the supervision in `output`, and the number of examples.
 
     Posteriors below `rand_prune` become 0 or `rand_prune` at random. No examples, no statistics (None).
-    Raises ValueError if the examples do not fit the network.
+    Raises ValueError if the examples do not fit the network or hold a NaN.
     """
     rng = np.random.default_rng(0) if rng is None else rng
     sizes = parse_minibatch_sizes(TOGETHER)
@@ -45,6 +45,10 @@ def output_stats(
         inputs = {name: x for name, (_, x) in batch.inputs.items()}
         acts = forward(nnet, plans(request), inputs, keep=False)
         output = acts.output("output")
+        if not np.isfinite(output).all():
+            raise ValueError(
+                f"among examples {count - len(group) + 1} to {count} is one with a NaN or an infinity"
+            )
         if stats is None:
             stats = LdaStats.zeros(target.dim, output.shape[2])
         stats.add_output(output, target, rand_prune, rng)

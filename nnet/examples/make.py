@@ -29,14 +29,18 @@ class Lookup(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class MakeOptions:
-    """What examples are made of: chunks, target dimension, compression, tolerated differences in frames."""
+    """What examples are made of: chunks, target dimension, compression, tolerated differences in frames.
+
+    `dim` None: the targets are arrays, of any width. `target_name`: what to call targets that are missing.
+    """
 
     chunks: ChunkOptions
-    dim: int
+    dim: int | None
     compress: bool = True
     ivector_period: int = 1
     ivector_length_tolerance: int = 100
     targets_length_tolerance: int = 2
+    target_name: str = "pdf-level posterior"
 
 
 @dataclass
@@ -65,13 +69,15 @@ class ExampleMaker:
         rng: np.random.Generator,
         warn: Callable[[str], None] = lambda message: None,
     ):
-        if options.dim <= 0 or options.ivector_period <= 0:
+        dim = 1 if options.dim is None else options.dim
+        if dim <= 0 or options.ivector_period <= 0:
             raise ValueError(
-                f"target dimension {options.dim}, i-vector period {options.ivector_period}: must be positive"
+                f"target dimension {dim}, i-vector period {options.ivector_period}: must be positive"
             )
         self.options, self.rng, self.warn = options, rng, warn
         self.splitter = UtteranceSplitter(options.chunks, rng)
         self.counts = MakeCounts()
+        self._dims: dict[str, int] = {}
 
     def stream(
         self, features: Iterable[tuple[str, GeneralMatrix]], targets: Lookup, ivectors: Lookup | None = None
@@ -81,7 +87,7 @@ class ExampleMaker:
             if utterance not in targets:
                 self.counts.utterances += 1
                 self.counts.no_targets += 1
-                self.warn(f"No pdf-level posterior for key {utterance}")
+                self.warn(f"No {self.options.target_name} for key {utterance}")
             elif ivectors is not None and utterance not in ivectors:
                 self.counts.utterances += 1
                 self.counts.no_ivectors += 1
@@ -98,7 +104,7 @@ class ExampleMaker:
 
         Features (T, D) keep their codes if compressed; edge frames are repeated as context. Targets come one
         row per output frame, or at the rate of the features. Raises ValueError naming the utterance if
-        targets are of a wrong kind.
+        targets are of a wrong kind, values are not finite or dims differ from those of utterances before.
         """
         self.counts.utterances += 1
         length = features.shape[0]
@@ -106,6 +112,8 @@ class ExampleMaker:
             rows = self._at_output_rate(make_targets(targets, self.options.dim), length)
         except ValueError as error:
             raise ValueError(f"utterance {utterance}: {error}") from None
+        self._check_values(utterance, "features", features)
+        self._check_values(utterance, "i-vectors", ivectors)
         problem = self._ivector_problem(utterance, length, ivectors) or self.splitter.length_problem(
             utterance, length, len(rows), self.options.targets_length_tolerance
         )
@@ -125,6 +133,16 @@ class ExampleMaker:
             (f"{utterance}-{chunk.first_frame}", self._example(chunk, x, rows, ivectors, length))
             for chunk, x in zip(chunks, inputs)
         ]
+
+    def _check_values(self, utterance: str, what: str, x: GeneralMatrix | None) -> None:
+        if x is None or not x.shape[0]:
+            return
+        dim = self._dims.setdefault(what, x.shape[1])
+        if x.shape[1] != dim:
+            raise ValueError(f"utterance {utterance}: {what} of dim {x.shape[1]}, those before have {dim}")
+        if isinstance(x, np.ndarray) and not np.isfinite(x).all():
+            row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
+            raise ValueError(f"utterance {utterance}: {what} have a NaN or an infinity in row {row}")
 
     def _at_output_rate(self, targets: Targets, length: int) -> Targets:
         """Targets for every input frame are thinned out; Kaldi checks one rate and reads at the other."""

@@ -42,7 +42,24 @@ def read_minibatches(rspecifier: str, nnet: Nnet) -> Iterator[Minibatch]:
     """Every example of a table as a minibatch for `nnet`; merged examples are what is meant."""
     inputs, outputs = set(nnet.input_names()), set(nnet.output_names())
     for key, example in read_table(rspecifier, EXAMPLE):
-        yield to_minibatch([example], inputs, outputs, [key])
+        batch = to_minibatch([example], inputs, outputs, [key])
+        check_dims(batch, nnet, f"example {key}")
+        yield batch
+
+
+def check_dims(batch: Minibatch, nnet: Nnet, where: str) -> None:
+    """Raise ValueError naming `where`, node and both dims if a minibatch is not made for this network."""
+    for name, (_, x) in batch.inputs.items():
+        if x.shape[2] != nnet.input_dim(name):
+            raise ValueError(
+                f"{where}: '{name}' has dim {x.shape[2]}, the network expects {nnet.input_dim(name)}"
+            )
+    for name, target in batch.outputs.items():
+        if target.dim != nnet.output_dim(name):
+            raise ValueError(
+                f"{where}: labels of '{name}' have dim {target.dim}, the network's output has "
+                f"{nnet.output_dim(name)}: were the examples made with another num-pdfs?"
+            )
 
 
 def stream_minibatches(
@@ -59,14 +76,18 @@ def stream_minibatches(
     stats = MergingStats()
     packed = open_packed(rspecifier)
     if packed is not None and packed.names <= inputs | outputs:
-        yield from _from_packed(packed, outputs, options, sizes, rng, stats)
+        for batch in _from_packed(packed, outputs, options, sizes, rng, stats):
+            check_dims(batch, nnet, f"the examples of {rspecifier}")
+            yield batch
     else:
         examples: Iterator[NnetExample] = (example for _, example in read_table(rspecifier, EXAMPLE))
         if options.frame >= 0:
             select = FrameSelector(frame=str(options.frame))
             examples = (kept for eg in examples if (kept := select(eg)) is not None)
         for group in group_examples(_shuffled(examples, options, rng), sizes, stats):
-            yield to_minibatch(group, inputs, outputs)
+            batch = to_minibatch(group, inputs, outputs)
+            check_dims(batch, nnet, f"the examples of {rspecifier}")
+            yield batch
     for line in stats.summary():
         log(line)
 

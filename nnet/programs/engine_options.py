@@ -1,12 +1,11 @@
-"""Options of Kaldi's compiler and memory manager: accepted where scripts pass them; here they have nothing
-to steer.
-"""
+"""Options of every program that computes; those for Kaldi's compiler and memory manager steer nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnet.programs.program import option
+from nnet.device import select_gpu
+from nnet.programs.program import log, option
 
 _NO_EFFECT = "accepted for compatibility; no effect on results here"
 
@@ -38,6 +37,14 @@ class ComputationOptions:
     move_sizing_commands: bool = option(True, _NO_EFFECT, name="optimization.move-sizing-commands")
     allocate_from_other: bool = option(True, _NO_EFFECT, name="optimization.allocate-from-other")
     snip_row_ops: bool = option(True, _NO_EFFECT, name="optimization.snip-row-ops")
+
+
+def stay_on_cpu(options: ComputationOptions, prog: str) -> None:
+    """For programs that compute on the CPU: refuse --use-gpu=yes without a GPU, and other words."""
+    if options.use_gpu == "optional":  # without a look for a GPU, which takes a second
+        return
+    if select_gpu(options.use_gpu, lambda line: log(prog, line)):
+        log(prog, "This program computes on the CPU.")
 
 
 @dataclass

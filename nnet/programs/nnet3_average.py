@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nnet.combine import average
+from nnet.combine import average, check_finite
 from nnet.formats.model import read_nnet, write_nnet
+from nnet.graph.network import Nnet
 from nnet.programs.engine_options import ModelOutputOptions
 from nnet.programs.program import log, option, run_program, warn
 
@@ -37,8 +39,16 @@ def run(options: Options, *files: str) -> None:
     """Average the models `files[:-1]` into `files[-1]`."""
     inputs, output = files[:-1], files[-1]
     weights = parse_weights(options.weights, len(inputs))
-    write_nnet(average((read_nnet(name) for name in inputs), weights), output, options.binary)
+    write_nnet(average(read_finite(inputs), weights), output, options.binary)
     log(PROG, f"Averaged parameters of {len(inputs)} neural nets, and wrote to {output}")
+
+
+def read_finite(names: Iterable[str]) -> Iterator[Nnet]:
+    """The models of raw files, one by one. Raises ValueError naming file and component if one has a NaN."""
+    for name in names:
+        nnet = read_nnet(name)
+        check_finite(nnet, name)
+        yield nnet
 
 
 def parse_weights(text: str, count: int) -> list[float]:
@@ -52,8 +62,8 @@ def parse_weights(text: str, count: int) -> list[float]:
     if len(weights) != count:
         raise ValueError(f"--weights={text} gives {len(weights)} weights for {count} models")
     total = sum(weights)
-    if not total > 0:
-        raise ValueError(f"--weights={text}: the weights sum to {total:g}")
+    if not 0 < total < math.inf:
+        raise ValueError(f"--weights={text}: the weights sum to {total:g}; a positive sum is needed")
     if abs(total - 1.0) > 0.01:
         warn(PROG, f"Normalizing weights to sum to one, sum was {total:g}")
     return weights

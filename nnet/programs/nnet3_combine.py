@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from nnet.combine import combine
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet, write_nnet
-from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions
+from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions, stay_on_cpu
+from nnet.programs.nnet3_average import read_finite
 from nnet.programs.program import log, option, run_program
 
 PROG = "nnet3-combine"
@@ -40,10 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: Options, *files: str) -> None:
     """Combine the models `files[:-2]` on the examples `files[-2]` into `files[-1]`."""
     *inputs, examples, output = files
+    stay_on_cpu(options, PROG)
     batches = list(read_minibatches(examples, read_nnet(inputs[0])))
     log(PROG, f"Read {len(batches)} examples.")
     best = combine(
-        (read_nnet(name) for name in inputs),
+        read_finite(inputs),
         batches,
         len(inputs),
         options.max_objective_evaluations,

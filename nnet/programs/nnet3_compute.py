@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.combine import set_test_modes
+from nnet.combine import check_finite, set_test_modes
 from nnet.formats.kinds import MATRIX, TOKEN, VECTOR
 from nnet.formats.model import read_am, read_nnet
 from nnet.formats.random_access import RandomAccess
 from nnet.formats.tables import TableWriter, random_access, read_table
 from nnet.graph.network import Nnet
 from nnet.inference import ChunkOptions, Inference
-from nnet.programs.engine_options import ComputationOptions
+from nnet.programs.engine_options import ComputationOptions, stay_on_cpu
 from nnet.programs.program import log, option, run_program, warn
 
 PROG = "nnet3-compute"
@@ -57,11 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(USAGE, Options, run, (3, 3), argv)
 
 
-def run(options: Options, model: str, features: str, matrices: str) -> int:
-    """Write the outputs of `model` for `features` to `matrices`; status 1 if no utterance could be
-    computed.
+def run(options: Options, model: str, features: str, matrices: str) -> None:
+    """Write the outputs of `model` for `features` to `matrices`.
+
+    Raises ValueError naming the utterance that does not fit, or if no utterance could be computed.
     """
     start = time.monotonic()
+    stay_on_cpu(options, PROG)
     nnet, log_priors = load(model, options.use_priors)
     inference = Inference(set_test_modes(nnet), chunk_options(options))
     ivector_of = IvectorSource(options)
@@ -73,30 +75,42 @@ def run(options: Options, model: str, features: str, matrices: str) -> int:
                 warn(PROG, f"{utterance}: " + ("no i-vector" if len(feats) else "zero-length utterance"))
                 failed += 1
                 continue
-            y = inference.compute(feats, ivectors, options.online_ivector_period)
-            if log_priors is not None:
-                y -= log_priors
-            y *= y.dtype.type(options.acoustic_scale)
-            out.write(utterance, np.exp(y) if options.apply_exp else y)
+            try:
+                y = inference.compute(feats, ivectors, options.online_ivector_period)
+            except ValueError as error:
+                raise ValueError(f"utterance {utterance}: {error}") from None
+            out.write(utterance, finished(y, log_priors, options))
             done += 1
             frames += len(feats)
+        if not done:
+            raise ValueError(f"{features}: none of {failed} utterances could be computed")
     elapsed = time.monotonic() - start
-    rate = elapsed * 100.0 / frames if frames else 0.0
+    rate = elapsed * 100.0 / frames
     log(PROG, f"Time taken {elapsed:.6g}s: real-time factor assuming 100 frames/sec is {rate:.6g}")
     log(PROG, f"Done {done} utterances, failed for {failed}")
-    return 0 if done else 1
+
+
+def finished(y: np.ndarray, log_priors: np.ndarray | None, options: Options) -> np.ndarray:
+    """The output (frames, dim) without priors, scaled, perhaps exponentiated; changes `y`."""
+    if log_priors is not None:
+        y -= log_priors
+    y *= y.dtype.type(options.acoustic_scale)
+    return np.exp(y) if options.apply_exp else y
 
 
 def load(model: str, use_priors: bool) -> tuple[Nnet, np.ndarray | None]:
     """The network of a raw model or .mdl file, and the logarithms of the .mdl's priors if they are wanted."""
     if not use_priors:
-        return read_nnet(model), None
-    am = read_am(model)
-    if not len(am.priors):
-        raise ValueError(
-            f"{model} has no priors; run nnet3-am-adjust-priors first or give --use-priors=false"
-        )
-    return am.nnet, np.log(am.priors)
+        nnet, priors = read_nnet(model), None
+    else:
+        am = read_am(model)
+        nnet, priors = am.nnet, am.priors
+        if not len(priors):
+            raise ValueError(
+                f"{model} has no priors; run nnet3-am-adjust-priors first or give --use-priors=false"
+            )
+    check_finite(nnet, model)
+    return nnet, None if priors is None else np.log(priors)
 
 
 def chunk_options(options: Options) -> ChunkOptions:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnet.combine import check_finite
 from nnet.examples.minibatch import to_minibatch
+from nnet.examples.stream import check_dims
 from nnet.formats.examples import EXAMPLE
 from nnet.formats.kinds import MATRIX
 from nnet.formats.model import read_nnet
 from nnet.formats.tables import TableWriter, read_table
 from nnet.graph.plan import PlanCache
-from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions
+from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions, stay_on_cpu
 from nnet.programs.program import log, option, run_program
 from nnet.score import compute
 
@@ -41,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: Options, model: str, examples: str, matrices: str) -> None:
     """Write the output of `model` on each of `examples` to `matrices`."""
+    stay_on_cpu(options, PROG)
     nnet = read_nnet(model)
+    check_finite(nnet, model)
     plans = PlanCache(nnet)
     inputs, outputs = nnet.input_names(), nnet.output_names()
     count = 0
@@ -50,12 +54,15 @@ def run(options: Options, model: str, examples: str, matrices: str) -> None:
             batch = to_minibatch([example], inputs, outputs, [key])
             if options.output_name not in batch.outputs:
                 raise ValueError(f"example {key} has no output {options.output_name}")
+            check_dims(batch, nnet, f"example {key}")
             y = compute(nnet, plans, batch).output(options.output_name)
-            rows = y.transpose(1, 0, 2).reshape(
-                -1, y.shape[2]
-            )  # sequence by sequence, as examples store them
+            rows = y.transpose(1, 0, 2).reshape(-1, y.shape[2])  # sequence by sequence, as examples do
+            if not np.isfinite(rows).all():
+                raise ValueError(f"example {key}: the output is not finite: is there a NaN in the example?")
             out.write(key, np.exp(rows) if options.apply_exp else np.ascontiguousarray(rows))
             count += 1
+        if not count:
+            raise ValueError(f"{examples} holds no examples, so {matrices} was not written")
     log(PROG, f"Processed {count} examples.")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
-from nnet.combine import set_test_modes
+from nnet.combine import check_finite, set_test_modes
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet
-from nnet.programs.engine_options import ComputationOptions
+from nnet.programs.engine_options import ComputationOptions, stay_on_cpu
 from nnet.programs.program import log, option, run_program
 from nnet.score import Scorer
 
@@ -40,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: Options, model: str, examples: str) -> int:
-    """Log the score of `model` on `examples`; status 1 if no frame was scored."""
+    """Log the score of `model` on `examples`; ValueError if no frame was scored or it is not finite."""
+    stay_on_cpu(options, PROG)
     nnet = set_test_modes(read_nnet(model), options.batchnorm_test_mode, options.dropout_test_mode)
+    check_finite(nnet, model)
     scorer = Scorer(nnet, options.compute_accuracy or options.compute_per_dim_accuracy)
     for batch in read_minibatches(examples, nnet):
         scorer.add(batch)
@@ -49,6 +52,8 @@ def run(options: Options, model: str, examples: str) -> int:
         log(PROG, line)
     if not any(s.weight > 0 for s in scorer.scores.values()):
         raise ValueError(f"{examples}: no labelled frame to score")
+    if not all(isfinite(s.total) for s in scorer.scores.values()):
+        raise ValueError(f"{examples}: the objective is not finite: is there a NaN in the examples?")
     return 0
 
 

@@ -34,6 +34,7 @@ def run(options: Options, *names: str) -> None:
 
     from nnet.formats.config import read_config  # noqa: PLC0415
     from nnet.formats.model import read_nnet, write_nnet  # noqa: PLC0415
+    from nnet.graph.groups import check_cycles  # noqa: PLC0415
 
     *old, config, new = names
     base = read_nnet(old[0]) if old else None
@@ -46,6 +47,7 @@ def run(options: Options, *names: str) -> None:
     else:
         rng = np.random.default_rng(options.srand)
     nnet = read_config(config, base, rng, partial(warn, PROG))
+    check_cycles(nnet, nnet.output_names())
     write_nnet(nnet, new, options.binary)
     log(PROG, f"Initialized raw neural net and wrote it to {new}")
 

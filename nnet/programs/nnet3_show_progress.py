@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet import tree
-from nnet.combine import add_net, check_same_structure, scale_net
+from nnet.combine import add_net, check_finite, check_same_structure, scale_net
 from nnet.component import Component
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet
 from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
-from nnet.programs.engine_options import ComputationOptions
+from nnet.programs.engine_options import ComputationOptions, stay_on_cpu
 from nnet.programs.program import log, option, run_program
 from nnet.score import Scorer
 
@@ -49,7 +49,10 @@ def run(options: Options, old: str, new: str, examples: str = "") -> None:
     """Log the progress from model `old` to model `new`."""
     if options.num_segments < 1:
         raise ValueError(f"--num-segments={options.num_segments} must be at least 1")
+    stay_on_cpu(options, PROG)
     a, b = read_nnet(old), read_nnet(new)
+    check_finite(a, old)
+    check_finite(b, new)
     check_same_structure(a, b, new)
     if examples:
         show_objective(options, a, b, list(read_minibatches(examples, a)))
@@ -80,6 +83,8 @@ def show_objective(options: Options, a: Nnet, b: Nnet, batches: Sequence[Minibat
             log(PROG, line)
         main_output = scorer.scores.get("output") or next(iter(scorer.scores.values()))
         log(PROG, f"At position {middle:.6g}, objf per frame is {main_output.average():.6g}")
+        if not np.isfinite(main_output.average()):
+            raise ValueError("the objective is not finite: is there a NaN in the examples?")
         for name, g in tree.updatable(gradient):
             change = tree.dot(g, b.components[name]) - tree.dot(g, a.components[name])
             total[name] += float(change) / main_output.weight / options.num_segments

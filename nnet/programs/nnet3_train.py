@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from nnet import tree
+from nnet.combine import check_finite
 from nnet.device import select_gpu
 from nnet.examples.stream import StreamOptions, read_minibatches, stream_minibatches
 from nnet.files import atomic_write
@@ -86,13 +87,15 @@ def run(options: Options, model: str, examples: str, output: str) -> int:
         nnet.components.update({name: tree.on_device(c) for name, c in nnet.components.items()})
     observer = Observer(options.l2_regularize_factor)
     trainer = Trainer(nnet, trainer_options, lambda line: log(PROG, line))
+    check_finite(nnet, model)
     if options.write_stats:
         observer.begin(nnet)
         trainer.observe = observer.observe
     for batch in minibatches(options, examples, nnet):
         trainer.step(batch)
     if not trainer.finish():
-        raise ValueError(f"{examples}: no labelled frame to train on, so {output} was not written")
+        why = "every minibatch was skipped" if trainer.num_skipped else "no labelled frame to train on"
+        raise ValueError(f"{examples}: {why}, so {output} was not written")
     if options.write_stats:
         with atomic_write(options.write_stats, text=True) as stream:
             json.dump(observer.finish(nnet, trainer.max_change), stream, indent=1)
