@@ -67,30 +67,27 @@ def lstm_backward(dy: Array, v: Array, c_prev: Array, W: Array, masks: Masks, re
     xp = array_module(v)
     C = c_prev.shape[-1]
     dx = slopes(v)  # becomes the derivatives in place: fresh memory costs more than the arithmetic
-    pull = None if repair is None else pulls(v, repair)
+    spare = xp.empty(c_prev.shape, dy.dtype)
     i, f, o_scale = scaled(v, masks)
     dm = dy[..., C:] if o_scale is None else dy[..., C:] * o_scale
     do = dx[:, :, O]
     do *= dm
     do *= v[:, :, H]
-    if pull is not None:
-        do -= pull[:, :, O]
+    pull(do, v, O, repair, spare)
     dc = dm * v[:, :, O]
     dc *= dx[:, :, H]
     dc += dy[..., :C]
-    through_peephole = do * W[2]
-    dc += through_peephole
-    if pull is not None:
-        dc -= pull[:, :, H]
+    dc += xp.multiply(do, W[2], out=spare)
+    pull(dc, v, H, repair, spare)
     dx[:, :, :3] *= dc[:, :, None]
     dx[:, :, I] *= v[:, :, G] if masks is None else v[:, :, G] * masks[0]
     dx[:, :, F] *= c_prev if masks is None else c_prev * masks[1]
     dx[:, :, G] *= i
-    if pull is not None:
-        dx[:, :, :3] -= pull[:, :, :3]
+    for part in (I, F, G):
+        pull(dx[:, :, part], v, part, repair, spare)
     dc_prev = xp.multiply(dc, f, out=dx[:, :, 4])
     for gate in (I, F):
-        dc_prev += xp.multiply(dx[:, :, gate], W[gate], out=through_peephole)
+        dc_prev += xp.multiply(dx[:, :, gate], W[gate], out=spare)
     return dx
 
 
@@ -104,12 +101,14 @@ def slopes(v: Array) -> Array:
     return s
 
 
-def pulls(v: Array, repair: Array) -> Array:
-    """What self-repair subtracts from the derivative at the input of each nonlinearity."""
-    is_sigmoid = array_module(v).asarray([[1], [1], [0], [1], [0]], dtype=v.dtype)
-    p = v * (repair * (1 + is_sigmoid))
-    p -= repair * is_sigmoid
-    return p
+def pull(d: Array, v: Array, k: int, repair: Array | None, spare: Array) -> None:
+    """Subtract from d, the derivative at the input of nonlinearity k, what self-repair asks for."""
+    if repair is None:
+        return
+    is_sigmoid = k in (I, F, O)
+    d -= array_module(v).multiply(v[:, :, k], repair[k] * (2 if is_sigmoid else 1), out=spare)
+    if is_sigmoid:
+        d += repair[k]
 
 
 def lstm_sums(v: Array) -> tuple[Array, Array]:
