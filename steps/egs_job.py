@@ -128,9 +128,7 @@ def make_subsets(directory: Path, number: int) -> None:
 def examples(
     directory: Path, spec: dict[str, Any], utterances: list[str], rng: np.random.Generator, name: str
 ) -> Iterator[tuple[str, NnetExample]]:
-    """(key, example) of `utterances`; their dimensions are noted for info/. Raises ValueError if many
-    are unusable.
-    """
+    """(key, example) of `utterances`, dimensions noted for info/. Raises ValueError if many are unusable."""
     work, info = directory / ".work", spec["info"]
     data = DataDir(Path(spec["feat_dir"]), cmvn_options(spec["cmvn_opts"]))
     ivectors, period = _ivectors(spec)

@@ -35,6 +35,14 @@ from steps.run import Run
 from steps.schedule import Schedule, models_to_combine
 from steps.train_options import DnnOptions
 
+EGS_OPTIONS = (
+    "feat.online-ivector-dir",
+    "feat.cmvn-opts",
+    "egs.opts",
+    "egs.frames-per-eg",
+    "trainer.samples-per-iter",
+    "trainer.srand",
+)
 AT_LEAST_ONE = (
     "frames_per_eg",
     "samples_per_iter",
@@ -132,14 +140,7 @@ class FrameTraining:
             ivector_dir=Path(o.online_ivector_dir) if o.online_ivector_dir else None,
             cmvn_opts=o.cmvn_opts or "",
         )
-        about = run.about(
-            "feat.online-ivector-dir",
-            "feat.cmvn-opts",
-            "egs.opts",
-            "egs.frames-per-eg",
-            "trainer.samples-per-iter",
-            "trainer.srand",
-        )
+        about = run.about(*EGS_OPTIONS)
         about |= {"context": [left, right], "inputs": identity([*data.input_files(), *ali.input_files()])}
         stage = Stage("examples", -4, make_egs.outputs(self.egs), about, lambda: make_egs.discard(self.egs))
         run.do(stage, lambda: make_egs.make_egs(request, run.egs_executor, run.say))

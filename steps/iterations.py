@@ -124,8 +124,7 @@ class Training:
         clock: Clock,
     ) -> tuple[AmNnet, Callable[[], None]]:
         """Wait for the jobs; the next model, and what stores it and all that is known of the iteration."""
-        exp, number = self.run.exp, iteration.number
-        outcomes = self._outcomes(iteration, futures)
+        exp, number, outcomes = self.run.exp, iteration.number, self._outcomes(iteration, futures)
         models = self._usable_models(iteration, outcomes)
         good = accepted([o for o in outcomes if o.job in models])
         nnet = average(models[o.job] for o in good) if iteration.averages else models[best(good).job]

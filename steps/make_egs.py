@@ -90,14 +90,8 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
         f"{len(valid)} held out"
     )
     jobs = max(1, min(request.options.nj, len(train)))
-    run_all(
-        executor,
-        [
-            _job(request, f"get_egs.{n}", "split", n)
-            for n in range(1, jobs + 1)
-            if not _split_done(request, n)
-        ],
-    )
+    todo = [n for n in range(1, jobs + 1) if not _split_done(request, n)]
+    run_all(executor, [_job(request, f"get_egs.{n}", "split", n) for n in todo])
     todo = [
         n for n, path in enumerate(archives(request.directory, info.num_archives), 1) if not path.exists()
     ]
