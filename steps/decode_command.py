@@ -11,7 +11,7 @@ from nnet.inference import ChunkOptions
 from steps.decode import DecodeOptions, decode_data
 from steps.options import option, parse, required, usage
 
-HEADING = """Recognise the utterances of a data directory, with a graph of Kaldi's mkgraph.sh; the word error rate.
+HEADING = """Recognise a data directory with a graph as Kaldi's mkgraph.sh makes them; the word error rate.
 
 Usage: python -m steps.decode_command [options] --model M/final.mdl --graph GRAPH --data DATA --dir DIR
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nnet.files import atomic_write
 from nnet.formats.kinds import GENERAL_MATRIX, MATRIX
 from nnet.formats.matrix import compress
 from nnet.formats.tables import TableWriter
+from steps.data_dir import read_map
 
 
 @dataclass(frozen=True)
@@ -78,28 +80,39 @@ def read_wavs(scp: Path) -> Iterator[tuple[str, np.ndarray, int]]:
 
 
 def make_mfcc(data: Path, options: MfccOptions = MfccOptions()) -> int:
-    """Write data/feats.{ark,scp} (compressed), cmvn.{ark,scp} and utt2num_frames from data/wav.scp;
-    returns the frames.
+    """Write feats.{ark,scp} (compressed), cmvn.{ark,scp} and utt2num_frames into `data`; returns the frames.
 
-    Raises ValueError for a recording too short for one frame, naming it.
+    Raises ValueError naming a recording that is too short for one frame, has another rate than those before,
+    or no speaker.
     """
-    speakers = dict(line.split() for line in (data / "utt2spk").read_text().splitlines())
+    speakers = read_map(data / "utt2spk")
     stats: dict[str, np.ndarray] = {}
     lengths = []
     with TableWriter(f"ark,scp:{data}/feats.ark,{data}/feats.scp", GENERAL_MATRIX) as out:
-        for key, samples, rate in read_wavs(data / "wav.scp"):
-            feats = mfcc(samples, rate, options)
-            if not len(feats):
-                raise ValueError(f"{key}: {len(samples)} samples are too few for one frame")
+        for key, feats in _features(data / "wav.scp", options):
+            if key not in speakers:
+                raise ValueError(f"{data / 'utt2spk'} has no speaker for utterance {key}")
             out.write(key, compress(feats))
             lengths.append((key, len(feats)))
-            speaker = speakers[key]
-            stats[speaker] = stats.get(speaker, 0) + cmvn_stats(feats)
+            stats[speakers[key]] = stats.get(speakers[key], 0) + cmvn_stats(feats)
     with TableWriter(f"ark,scp:{data}/cmvn.ark,{data}/cmvn.scp", MATRIX) as out:
         for speaker in sorted(stats):
             out.write(speaker, stats[speaker])
-    (data / "utt2num_frames").write_text("".join(f"{key} {n}\n" for key, n in lengths))
+    with atomic_write(data / "utt2num_frames", text=True) as stream:
+        stream.writelines(f"{key} {n}\n" for key, n in lengths)
     return sum(n for _, n in lengths)
+
+
+def _features(scp: Path, options: MfccOptions) -> Iterator[tuple[str, np.ndarray]]:
+    rates: list[int] = []
+    for key, samples, rate in read_wavs(scp):
+        rates = rates or [rate]
+        if rate != rates[0]:
+            raise ValueError(f"{key}: {rate} samples a second, those before have {rates[0]}")
+        feats = mfcc(samples, rate, options)
+        if not len(feats):
+            raise ValueError(f"{key}: {len(samples)} samples are too few for one frame")
+        yield key, feats
 
 
 def cmvn_stats(feats: np.ndarray) -> np.ndarray:

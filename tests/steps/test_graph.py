@@ -1,0 +1,128 @@
+"""Graphs: what they accept, what it costs, and which models they refuse."""
+
+from __future__ import annotations
+
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("kaldifst")
+
+import kaldifst
+
+from nnet.formats.topology import HmmState, topology
+from nnet.formats.transitions import transition_model
+from nnet.formats.tree import monophone_tree
+from steps.graph import GraphOptions, word_loop, word_sequence, write_graph
+from steps.search import best_path, read_fst
+from tests.steps.toy import toy_ids, toy_lang
+
+
+def words_of(fst: kaldifst.StdVectorFst, ids: np.ndarray, num_ids: int) -> list[int] | None:
+    """Word numbers for which the graph accepts exactly these transition-ids, or None."""
+    scores = np.full((len(ids), num_ids), -1e4, np.float32)
+    scores[np.arange(len(ids)), ids - 1] = 0.0
+    path = best_path(fst, scores, 1e3)
+    accepted = path is not None and path.complete and path.ids.tolist() == ids.tolist()
+    return path.words if accepted else None
+
+
+@pytest.mark.parametrize(
+    ("phones", "words"),
+    [
+        (["n", "o"], ["no"]),
+        (["SIL", "n", "o"], ["no"]),
+        (["n", "o", "SIL"], ["no"]),
+        (["n", "o", "o", "n"], ["no", "on"]),
+        (["n", "o", "SIL", "n", "o", "n", "o"], ["no", "no", "no"]),
+        (["SIL"], []),
+    ],
+)
+def test_a_loop_accepts_sequences_of_words(tmp_path: Path, phones: list[str], words: list[str]) -> None:
+    lang, model = toy_lang(tmp_path)
+    ids = toy_ids(lang, model, phones, 5 * len(phones))
+    assert words_of(word_loop(lang, model), ids, model.num_ids) == [lang.words[w] for w in words]
+
+
+@pytest.mark.parametrize(
+    "phones", [["n"], ["n", "n"], ["n", "SIL", "o"], ["n", "o", "o"], ["SIL", "SIL", "n", "o"]]
+)
+def test_a_loop_accepts_nothing_else(tmp_path: Path, phones: list[str]) -> None:
+    lang, model = toy_lang(tmp_path)
+    ids = toy_ids(lang, model, phones, 5 * len(phones))
+    assert words_of(word_loop(lang, model), ids, model.num_ids) is None
+
+
+@pytest.mark.parametrize(
+    ("slots", "phones", "accepted"),
+    [
+        ([["no"]], ["n", "o"], True),
+        ([["no"]], ["SIL", "n", "o", "SIL"], True),
+        ([["no"]], ["o", "n"], False),
+        ([["no"]], ["n", "o", "n", "o"], False),
+        ([["no"], ["on"]], ["n", "o", "SIL", "o", "n"], True),
+        ([["no"], ["on"]], ["n", "o"], False),
+        ([["no", "on"]], ["o", "n"], True),
+        ([["no", "on"]], ["o", "n", "o", "n"], False),
+    ],
+)
+def test_a_sequence_accepts_one_word_of_each_slot(
+    tmp_path: Path, slots: list[list[str]], phones: list[str], accepted: bool
+) -> None:
+    lang, model = toy_lang(tmp_path)
+    ids = toy_ids(lang, model, phones, 4 * len(phones))
+    assert (words_of(word_sequence(lang, model, slots), ids, model.num_ids) is not None) == accepted
+
+
+def test_the_cost_of_a_path_is_that_of_its_transitions_words_and_silences(tmp_path: Path) -> None:
+    lang, model = toy_lang(tmp_path)
+    options = GraphOptions(transition_scale=1.0, self_loop_scale=0.1, silence_probability=0.2)
+    fst = word_loop(lang, model, options)
+    ids = toy_ids(lang, model, ["n", "o"], 10)  # six states, four self-loops
+    chain = kaldifst.make_linear_acceptor(ids.tolist())
+    best = kaldifst.shortest_path(kaldifst.compose(chain, fst))
+    cost = kaldifst.get_linear_symbol_sequence(best)[3]
+    expected = log(2) - 2 * log(0.8) - 0.1 * (4 * log(0.75) + 6 * log(0.25))
+    assert float(cost.value) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_word_without_pronunciation_is_named(tmp_path: Path) -> None:
+    lang, model = toy_lang(tmp_path)
+    with pytest.raises(ValueError, match="the lexicon has no word 'maybe'"):
+        word_sequence(lang, model, [["maybe"]])
+
+
+def test_topologies_that_skip_states_are_refused(tmp_path: Path) -> None:
+    lang, _ = toy_lang(tmp_path)
+    states = [
+        HmmState(0, 0, ((0, 0.5), (1, 0.25), (2, 0.25))),
+        HmmState(1, 1, ((1, 0.75), (2, 0.25))),
+        HmmState(-1, -1, ()),
+    ]
+    model = transition_model(monophone_tree(dict.fromkeys((1, 2, 3), 2)), topology(states, [1, 2, 3]))
+    with pytest.raises(ValueError, match="only left-to-right monophone models"):
+        word_loop(lang, model)
+
+
+def test_a_written_graph_reads_back(tmp_path: Path) -> None:
+    lang, model = toy_lang(tmp_path)
+    fst = word_loop(lang, model)
+    write_graph(tmp_path / "graph", fst, lang, model)
+    back = read_fst(tmp_path / "graph" / "HCLG.fst")
+    ids = toy_ids(lang, model, ["n", "o"], 10)
+    assert words_of(back, ids, model.num_ids) == [lang.words["no"]]
+    assert (tmp_path / "graph" / "words.txt").read_text() == "<eps> 0\n<UNK> 1\nno 2\non 3\n"
+    assert (tmp_path / "graph" / "num_pdfs").read_text() == "9\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "missing or empty"), (b"", "missing or empty"), (b"HCLG", "no.* OpenFst")]
+)
+def test_what_is_no_graph_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "HCLG.fst"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_fst(path)
