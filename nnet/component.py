@@ -80,6 +80,15 @@ class Component:
     def output_dim(self) -> int:
         raise NotImplementedError
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether the fields with the role PARAM really are parameters."""
+        return True
+
+    def leaves(self) -> tuple[Component, ...]:
+        """The components that hold the fields: itself, or those it is composed of."""
+        return (self,)
+
     @classmethod
     def configure(cls, line: ConfigLine, rng: np.random.Generator) -> Self:
         """A new component from a config line (Kaldi's InitFromConfig), random parameters drawn from `rng`
@@ -125,6 +134,10 @@ class Component:
     def info(self) -> list[str]:
         """Further `key=value` parts of the component's line in nnet3-info, after type and dims."""
         return []
+
+    def describe(self) -> str:
+        """Its line in nnet3-info: type, dims, and what it says of itself."""
+        return ", ".join([self.TYPE, *self.info_dims(), *self.info()])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -177,13 +190,23 @@ def common_options(line: ConfigLine) -> dict[str, Any]:
 
 
 def names(c: Component, *roles: str) -> Iterator[str]:
-    """Names of the fields of `c` that have one of `roles`."""
-    return (f.name for f in fields(c) if f.metadata.get("role") in roles)
+    """Names of the fields of `c` (no composite) that have one of `roles`."""
+    wanted = roles if c.is_trained else tuple(r for r in roles if r != PARAM)
+    return (f.name for f in fields(c) if f.metadata.get("role") in wanted)
 
 
 def params(c: Component) -> dict[str, Array]:
-    """The trained arrays of `c` by field name (absent ones, such as a missing bias, left out)."""
-    return {n: a for n in names(c, PARAM) if (a := getattr(c, n)) is not None}
+    """The trained arrays of `c` by field name (absent ones, such as a missing bias, left out).
+
+    In a composite component the number of the part stands before the name: "1.W".
+    """
+    leaves = c.leaves()
+    return {
+        name if leaf is c else f"{i}.{name}": array
+        for i, leaf in enumerate(leaves, 1)
+        for name in names(leaf, PARAM)
+        if (array := getattr(leaf, name)) is not None
+    }
 
 
 def num_params(c: Component) -> int:

@@ -8,6 +8,7 @@ import builtins
 import difflib
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class ConfigLine:
         self.first_token, _, rest = text.partition(" ")
         self.values = parse_keys(rest, where)
         self.load_matrix = load_matrix
+        self.make_part: Callable[[ConfigLine, np.random.Generator], Any] | None = None
         self._used: set[str] = set()
         self._known: set[str] = set()
 
@@ -82,6 +84,13 @@ class ConfigLine:
             raise ValueError(f"{self.where}: {self._name()}: {key}={path} cannot be read here")
         return self.load_matrix(path)
 
+    def part(self, key: builtins.str, rng: np.random.Generator) -> Any:
+        """The component that the quoted value of `key` describes: `key='type=.. dim=..'`."""
+        inner = ConfigLine(f"{key} {self.str(key)}", self.where, self.load_matrix)
+        if self.make_part is None:
+            raise ValueError(f"{self.where}: {self._name()}: {key} cannot be made here")
+        return self.make_part(inner, rng)
+
     def finish(self) -> None:
         """Raise ValueError if the line has a key that nobody asked for, naming the nearest known one."""
         for key in self.values:
@@ -107,12 +116,24 @@ class ConfigLine:
 
 
 def parse_keys(text: str, where: str) -> dict[str, str]:
-    """`a=1 b=x y c=2` -> {a: "1", b: "x y", c: "2"}; the first of repeated keys wins (Kaldi's ConfigLine)."""
+    """`a=1 b=x y c='d=2'` -> {a: "1", b: "x y", c: "d=2"}, as Kaldi's ConfigLine.
+
+    The first of repeated keys wins. Quotes, double or single, go around values that have equals signs.
+    """
     values: dict[str, str] = {}
-    starts = list(re.finditer(r"(?:^|\s)([A-Za-z_][A-Za-z0-9_.-]*)=", text))
+    plain = re.sub(r"=(['\"])(.*?)\1", lambda m: "=" + "-" * (len(m.group()) - 1), text)
+    starts = list(re.finditer(r"(?:^|\s)([A-Za-z_][A-Za-z0-9_.-]*)=", plain))
     if text.strip() and (not starts or text[: starts[0].start()].strip()):
         raise ValueError(f"{where}: cannot read {text.strip()!r} as key=value pairs")
     for match, following in zip(starts, [*starts[1:], None]):
-        value = text[match.end() : following.start() if following else len(text)]
-        values.setdefault(match.group(1), value.strip())
+        value = text[match.end() : following.start() if following else len(text)].strip()
+        if value[:1] in ("'", '"'):
+            value = _unquoted(value, where)
+        values.setdefault(match.group(1), value)
     return values
+
+
+def _unquoted(value: str, where: str) -> str:
+    if len(value) < 2 or value.find(value[0], 1) != len(value) - 1:
+        raise ValueError(f"{where}: in {value} the quotes do not enclose the whole value")
+    return value[1:-1]

@@ -93,8 +93,8 @@ def check_offsets(
         seen = [o for o in offsets if 0 <= h + o[1] < height_in]
         if not any(t in required for t, _ in seen):
             raise ValueError(
-                f"output height {h // subsample} sees no input height at required times: "
-                f"height-out={height_out} with height-subsample-out={subsample} reaches beyond height-in={height_in}"
+                f"output height {h // subsample} sees no input at required times (height-in={height_in}, "
+                f"height-out={height_out}, height-subsample-out={subsample})"
             )
         used.update(seen)
     for time, height in offsets:

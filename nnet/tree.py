@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy as shallow_copy
 from dataclasses import fields
 from typing import Any
@@ -28,6 +28,8 @@ def _map_arrays(c: Component, f: Any) -> Component:
             setattr(new, fld.name, {})
         elif hasattr(value, "dtype") and hasattr(value, "shape") and value.ndim:
             setattr(new, fld.name, f(value))
+        elif isinstance(value, tuple) and value and isinstance(value[0], Component):
+            setattr(new, fld.name, tuple(_map_arrays(part, f) for part in value))
     return new
 
 
@@ -48,33 +50,43 @@ def on_host(c: Component) -> Component:
 
 def scale(c: Component, alpha: float, *roles: str) -> None:
     """Multiply parameters and statistics (or only `roles`) of `c` by alpha, in place. Zero clears NaN too."""
-    for name in names(c, *(roles or (PARAM, STAT))):
-        value = getattr(c, name)
+    for leaf, name in _held(c, *(roles or (PARAM, STAT))):
+        value = getattr(leaf, name)
         if value is None:
             continue
         if not _is_array(value):
             zero = value.dtype.type if hasattr(value, "dtype") else type(value)  # a count may lie on a device
-            setattr(c, name, zero(0) if alpha == 0 else value * alpha)
+            setattr(leaf, name, zero(0) if alpha == 0 else value * alpha)
         elif alpha == 0:
             value[...] = 0
         else:
             value *= alpha
 
 
+def _held(c: Component, *roles: str) -> Iterator[tuple[Component, str]]:
+    """Fields that have one of `roles`, with the component that holds them: `c` or a part of it."""
+    return ((leaf, name) for leaf in c.leaves() for name in names(leaf, *roles))
+
+
 def add(c: Component, other: Component, alpha: float = 1.0, *roles: str) -> None:
     """c += alpha * other over parameters and statistics (or only `roles`), in place."""
-    for name in names(c, *(roles or (PARAM, STAT))):
-        mine, theirs = getattr(c, name), getattr(other, name)
-        if theirs is None:
-            continue
-        if mine is None:
-            setattr(c, name, theirs * alpha)
-        elif not _is_array(mine):
-            setattr(c, name, mine + theirs * alpha)
-        elif mine.size == 0 and theirs.size:  # statistics that were never stored have no length yet
-            setattr(c, name, theirs * mine.dtype.type(alpha))
-        elif theirs.size:
-            mine += mine.dtype.type(alpha) * theirs if alpha != 1.0 else theirs
+    for leaf, from_leaf in zip(c.leaves(), other.leaves(), strict=True):
+        for name in names(leaf, *(roles or (PARAM, STAT))):
+            _add_field(leaf, name, getattr(from_leaf, name), alpha)
+
+
+def _add_field(c: Component, name: str, theirs: Any, alpha: float) -> None:
+    mine = getattr(c, name)
+    if theirs is None:
+        return
+    if mine is None:
+        setattr(c, name, theirs * alpha)
+    elif not _is_array(mine):
+        setattr(c, name, mine + theirs * alpha)
+    elif mine.size == 0 and theirs.size:  # statistics that were never stored have no length yet
+        setattr(c, name, theirs * mine.dtype.type(alpha))
+    elif theirs.size:
+        mine += mine.dtype.type(alpha) * theirs if alpha != 1.0 else theirs
 
 
 def _is_array(value: Any) -> bool:
@@ -110,14 +122,14 @@ def zeros_like(components: Components) -> dict[str, Component]:
 
 def updatable(components: Components) -> Iterable[tuple[str, Updatable]]:
     """The components that have parameters, with their names, in order."""
-    return ((name, c) for name, c in components.items() if isinstance(c, Updatable))
+    return ((name, c) for name, c in components.items() if isinstance(c, Updatable) and params(c))
 
 
 def all_finite(components: Components) -> str | None:
     """The name of the first component with a NaN or infinity among its parameters and statistics, or None."""
     for name, c in components.items():
-        for field_name in names(c, PARAM, STAT):
-            value = getattr(c, field_name)
+        for leaf, field_name in _held(c, PARAM, STAT):
+            value = getattr(leaf, field_name)
             if value is not None and not bool(array_module(value).isfinite(value).all()):
                 return name
     return None

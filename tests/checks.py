@@ -44,9 +44,9 @@ def _check_parameters(c, x, y, memo, w, io, rng, objective, tolerance):
         values = []
         for sign in (1, -1):
             moved = tree.copy(c)
-            getattr(moved, name)[...] += sign * STEP * d
+            params(moved)[name][...] += sign * STEP * d
             values.append(objective(moved, x))
-        agree(name, float((getattr(delta, name) * d).sum()), (values[0] - values[1]) / (2 * STEP), tolerance)
+        agree(name, float((params(delta)[name] * d).sum()), (values[0] - values[1]) / (2 * STEP), tolerance)
 
 
 def agree(name: str, analytic: float, numeric: float, tolerance: float) -> None:

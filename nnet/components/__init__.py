@@ -9,7 +9,11 @@ from nnet.component import Component
 _MODULES = (
     "activations",
     "attention",
+    "block",
+    "composite",
+    "constant",
     "convolution",
+    "convolution_old",
     "dropout",
     "elementwise",
     "gru",
@@ -35,3 +39,7 @@ def _collect() -> dict[str, type[Component]]:
 
 
 TYPES = _collect()
+
+REFUSED = {
+    "DistributeComponent": "it spreads a row over the indexes x, and x is always 0 here (no recipe uses it)",
+}  # Kaldi's types without a class, and why

@@ -165,7 +165,7 @@ class TimeHeightConvolution(Updatable):
         return G
 
     def _taps(self, run: Run, first: int) -> Array:
-        """W of every height_subsample_out-th offset of a run from `first` on, highest first: (taps, F', F)."""
+        """W of each height_subsample_out-th offset of a run from `first`, highest first: (taps, out, in)."""
         W = self.W[:, run.columns].reshape(self.num_filters_out, run.count, self.num_filters_in)
         return array_module(W).ascontiguousarray(
             W[:, first :: self.height_subsample_out][:, ::-1].transpose(1, 0, 2)

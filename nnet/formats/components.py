@@ -11,7 +11,7 @@ import numpy as np
 
 from nnet.backend import to_host
 from nnet.component import Component
-from nnet.components import TYPES
+from nnet.components import REFUSED, TYPES
 from nnet.formats import component_table, component_table_temporal
 from nnet.formats.basic import FormatError
 from nnet.formats.reader import KaldiInput
@@ -63,7 +63,8 @@ def read_component(src: KaldiInput, name: str = "") -> Component:
     try:
         layout = layout_of(type_name)
         if type_name not in TYPES:
-            raise ValueError(f"components of type {type_name} cannot be used yet")
+            reason = f": {REFUSED[type_name]}" if type_name in REFUSED else " yet"
+            raise ValueError(f"components of type {type_name} cannot be used{reason}")
         values = _read_rows(src, layout)
         src.expect(f"</{type_name}>", *([opening] if layout.lax_close else []))
         _check_sizes(values, layout)

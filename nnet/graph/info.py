@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nnet import tree
-from nnet.component import Component, num_params
+from nnet.component import num_params
 from nnet.graph.context import context, is_simple
 from nnet.graph.network import Nnet
 
@@ -20,13 +20,8 @@ def nnet_info(nnet: Nnet) -> str:
     lines.append(f"num-parameters: {num_parameters(nnet)}")
     lines.append(f"modulus: {nnet.modulus()}")
     lines += nnet.config_lines(with_dims=True)
-    lines += [f"component name={name} type={component_info(c)}" for name, c in nnet.components.items()]
+    lines += [f"component name={name} type={c.describe()}" for name, c in nnet.components.items()]
     return "\n".join(lines) + "\n"
-
-
-def component_info(c: Component) -> str:
-    """One line on a component: type, dims, and what it says of itself."""
-    return ", ".join([c.TYPE, *c.info_dims(), *c.info()])
 
 
 def num_parameters(nnet: Nnet) -> int:
