@@ -74,17 +74,21 @@ class DenseTargets:
 Targets = SparseTargets | DenseTargets
 
 
-def make_targets(value: Any, dim: int) -> Targets:
+def make_targets(value: Any, dim: int | None) -> Targets:
     """Targets from a posterior (list of lists of pairs), an alignment (integers (T,)) or an array (T, dim).
 
-    Raises ValueError if a class is not in 0 ... dim - 1, or an array has another width.
+    Raises ValueError if a class is not in 0 ... dim - 1, an array has another width, a value is not finite, or
+    classes come without `dim`.
     """
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        if dim not in (None, value.shape[1]):
+            raise ValueError(f"targets have {value.shape[1]} columns, expected {dim}")
+        _check_finite(value)
+        return DenseTargets(np.ascontiguousarray(value, np.float32))
+    if dim is None:
+        raise ValueError("the number of classes is not known; only arrays (T, dim) tell their width")
     if not isinstance(value, np.ndarray):
         return posterior_targets(value, dim)
-    if value.ndim == 2:
-        if value.shape[1] != dim:
-            raise ValueError(f"targets have {value.shape[1]} columns, expected {dim}")
-        return DenseTargets(np.ascontiguousarray(value, np.float32))
     _check_classes(value, dim)
     ones = np.ones(len(value), np.float32)
     return SparseTargets(dim, np.arange(len(value) + 1), value.astype(np.int32), ones, unique=True)
@@ -97,6 +101,7 @@ def posterior_targets(posterior: Posterior, dim: int) -> SparseTargets:
     column = np.array([c for c, _ in flat], np.int32)
     weight = np.array([w for _, w in flat], np.float32)
     _check_classes(column, dim)
+    _check_finite(weight)
     row = np.repeat(np.arange(len(sizes)), sizes)
     key = row * dim + column
     unique = bool((np.diff(key) > 0).all() and weight.all())
@@ -107,6 +112,11 @@ def _check_classes(column: np.ndarray, dim: int) -> None:
     if len(column) and not (column.min() >= 0 and column.max() < dim):
         worst = column.max() if column.min() >= 0 else column.min()
         raise ValueError(f"class {worst} is not in 0 ... {dim - 1} (--num-pdfs={dim})")
+
+
+def _check_finite(values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError("the targets have a NaN or an infinity")
 
 
 def _pointers(sizes: np.ndarray) -> np.ndarray:

@@ -30,7 +30,11 @@ def run(options: Options, model: str, alignments: str, pdfs: str) -> None:
     done = 0
     with TableWriter(pdfs, INT_VECTOR) as writer:
         for key, alignment in read_table(alignments, INT_VECTOR):
-            writer.write(key, transitions.pdf_of(alignment))
+            try:
+                pdf_sequence = transitions.pdf_of(alignment)
+            except ValueError as error:
+                raise ValueError(f"alignment of {key}: {error}") from None
+            writer.write(key, pdf_sequence)
             done += 1
     log(PROG, f"Converted {done} alignments to pdf sequences.")
 

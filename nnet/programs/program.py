@@ -48,7 +48,7 @@ def run_program(
             parsed, arguments = _with_pipes(parsed, arguments)
         status = body(parsed, *arguments) or 0
         sys.stdout.flush()
-        return status
+        return _failed(prog, "nothing could be made of what was read, see above", status) if status else 0
     except KeyboardInterrupt:
         return _failed(prog, "interrupted", INTERRUPTED)
     except BrokenPipeError:

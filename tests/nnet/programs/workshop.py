@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,14 @@ def error_of(text: str) -> str:
     assert len(errors) == 1 and text.rstrip("\n").endswith(errors[0]), text
     assert "Traceback" not in text
     return errors[0].split(") ", 1)[1]
+
+
+def refused(command: str, capfd: Any) -> str:
+    """The error line of a command that must fail and leave no file behind."""
+    before = sorted(os.listdir())
+    assert run(command) == 1
+    assert sorted(os.listdir()) == before
+    return error_of(capfd.readouterr().err)
 
 
 def write(path: str, kind: Kind, values: dict[str, Any]) -> None:
@@ -113,8 +122,7 @@ def make_files(rng: np.random.Generator) -> None:
     write_tree(tree, "tree")
     priors = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
     write_am(am_nnet(transitions, settled()).with_priors(priors), "mdl")
-    write("priors.vec", VECTOR, {})
-    Path("priors.vec").write_text(" [ 1 2 3 4 ]\n")
+    Path("priors").write_text(" [ 1 2 3 4 ]\n")
     write("feats", MATRIX, features(rng))
     write("ali", INT_VECTOR, {u: rng.integers(1, transitions.num_ids + 1, n) for u, n in LENGTHS.items()})
     labels = {u: [[(int(c), 1.0)] for c in rng.integers(0, CLASSES, n)] for u, n in LENGTHS.items()}
