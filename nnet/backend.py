@@ -40,6 +40,11 @@ def like(x: np.ndarray, exemplar: Array) -> Array:
     return xp.asarray(x, dtype=dtype)
 
 
+def cupy_installed() -> bool:
+    """Whether CuPy can be imported; there need not be a device."""
+    return _import_cupy() is not None
+
+
 def gpu_available() -> bool:
     """Whether CuPy is installed and sees a device it can use."""
     cupy = _import_cupy()

@@ -14,7 +14,7 @@ LEVELS = {
     3: "objectives updates factory progress",
     4: "trainer combine score edits renaming svd observe",
     5: "formats",
-    6: "examples inference device",
+    6: "examples inference device xvectors xvector_chunks export",
     7: "programs",
 }
 LEVEL_OF = {f"nnet.{name}": level for level, names in LEVELS.items() for name in names.split()}

@@ -136,7 +136,7 @@ def feature_transform(
     if dim > full:
         raise ValueError(f"--dim={dim} is more than the {full} dimensions of the statistics")
     rows = dim if dim > 0 else full
-    whiten = np.linalg.inv(_cholesky(total - between, log))
+    whiten = np.linalg.inv(cholesky(total - between, log))
     u, variance, _ = np.linalg.svd(whiten @ between @ whiten.T)
     log(f"Data count is {stats.count.sum():g}")
     log(f"LDA singular values are {_shown(variance)}")
@@ -150,7 +150,11 @@ def feature_transform(
     return np.hstack([m, -(m @ stats.mean().astype(np.float32))[:, None]])
 
 
-def _cholesky(within: np.ndarray, log: Callable[[str], None]) -> np.ndarray:
+def cholesky(within: np.ndarray, log: Callable[[str], None]) -> np.ndarray:
+    """The lower triangular C with C C' = within, whose diagonal grows a little where there is none.
+
+    Raises ValueError if that is not enough.
+    """
     try:
         return np.linalg.cholesky(within)
     except np.linalg.LinAlgError:

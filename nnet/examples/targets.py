@@ -77,8 +77,8 @@ Targets = SparseTargets | DenseTargets
 def make_targets(value: Any, dim: int | None) -> Targets:
     """Targets from a posterior (list of lists of pairs), an alignment (integers (T,)) or an array (T, dim).
 
-    Raises ValueError if a class is not in 0 ... dim - 1, an array has another width, a value is not finite, or
-    classes come without `dim`.
+    Raises ValueError if a class is not in 0 ... dim - 1, an array has another width, a value is not finite,
+    or classes come without `dim`.
     """
     if isinstance(value, np.ndarray) and value.ndim == 2:
         if dim not in (None, value.shape[1]):

@@ -48,7 +48,7 @@ def write_lda_stats(target: KaldiOutput, count: np.ndarray, total: np.ndarray, s
     target.token("<FIRST_ACCS>")
     target.matrix(total.astype(np.float32))
     target.token("<SECOND_ACCS>")
-    _write_symmetric(target, (scatter - _between(count, total)).astype(np.float32))
+    write_packed(target, (scatter - _between(count, total)).astype(np.float32))
     target.token("</LDAACCS>")
 
 
@@ -81,7 +81,8 @@ def _read_symmetric(source: KaldiInput) -> np.ndarray:
     return lower + np.tril(lower, -1).T
 
 
-def _write_symmetric(target: KaldiOutput, matrix: np.ndarray) -> None:
+def write_packed(target: KaldiOutput, matrix: np.ndarray) -> None:
+    """The lower triangle of a symmetric or triangular float32 matrix (Kaldi's PackedMatrix::Write)."""
     size = len(matrix)
     if target.binary:
         target.token("FP")

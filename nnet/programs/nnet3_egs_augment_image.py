@@ -1,0 +1,63 @@
+"""nnet3-egs-augment-image: copies examples, shifting, flipping and rotating the image in each at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnet.examples.images import Augmentation, augmented
+from nnet.formats.examples import EXAMPLE
+from nnet.formats.tables import TableWriter, read_table
+from nnet.programs.program import log, option, run_program
+
+USAGE = """Copy examples, changing the image in each at random.
+
+Usage:  nnet3-egs-augment-image [options] <egs-rspecifier> <egs-wspecifier>
+e.g. nnet3-egs-augment-image --horizontal-flip-prob=0.5 --horizontal-shift=0.1 --vertical-shift=0.1 \\
+  --srand=103 --num-channels=3 --fill-mode=nearest ark:- ark:-
+
+Each example needs an input named 'input': its frames are the x of the image, its columns the y and, varying
+fastest, the channel (colour).
+"""
+PROG = "nnet3-egs-augment-image"
+
+
+@dataclass
+class Options:
+    """Options of nnet3-egs-augment-image."""
+
+    srand: int = option(0, "Seed for the random number generator")
+    num_channels: int = option(1, "Number of colours in the image; needed to understand its columns")
+    horizontal_flip_prob: float = option(0.0, "Probability of a horizontal flip")
+    horizontal_shift: float = option(0.0, "Largest horizontal shift as a part of the width")
+    vertical_shift: float = option(0.0, "Largest vertical shift as a part of the height")
+    rotation_degree: float = option(0.0, "Largest rotation in degrees")
+    rotation_prob: float = option(0.0, "Probability of a rotation")
+    fill_mode: str = option("nearest", "What stands for points outside the image: nearest or reflect")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    return run_program(USAGE, Options, run, (2, 2), argv)
+
+
+def run(options: Options, examples: str, target: str) -> int:
+    """Write the changed examples; 1 if there are none."""
+    settings = Augmentation(**{name: getattr(options, name) for name in Augmentation.__dataclass_fields__})
+    rng = np.random.default_rng(options.srand)
+    done = 0
+    with TableWriter(target, EXAMPLE) as writer:
+        for key, eg in read_table(examples, EXAMPLE):
+            try:
+                writer.write(key, augmented(eg, settings, rng))
+            except ValueError as error:
+                raise ValueError(f"example {key} {error}") from None
+            done += 1
+    log(PROG, f"Perturbed {done} neural-network training images.")
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
