@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from nnet.component import params
 from nnet.examples.merge import merge_examples
 from nnet.formats.examples import EXAMPLE, NnetExample, NnetIo
 from nnet.formats.kinds import INT_VECTOR, MATRIX, POSTERIOR, VECTOR, Kind
 from nnet.formats.matrix import from_pairs
-from nnet.formats.model import am_nnet, write_am, write_nnet
+from nnet.formats.model import am_nnet, read_nnet, write_am, write_nnet
 from nnet.formats.tables import TableWriter, read_table
 from nnet.formats.topology import HmmState, topology
 from nnet.formats.transitions import transition_model
@@ -134,3 +135,19 @@ def make_files(rng: np.random.Generator) -> None:
     write("single", EXAMPLE, single)
     write("egs", EXAMPLE, merged(single))
     Path("config").write_text(TDNN)
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "ff_sigmoid_tanh"
+
+
+def parameters(name: str | Path) -> dict[str, np.ndarray]:
+    """The parameters of a model file, `component.field` -> array in float64."""
+    components = read_nnet(str(name)).components
+    return {f"{c}.{k}": v.astype(np.float64) for c in components for k, v in params(components[c]).items()}
+
+
+def change_error(ours: str | Path, theirs: str | Path, start: str | Path) -> float:
+    """The largest error, over parameter arrays, of our change from `start`, relative to theirs."""
+    a, b, s = parameters(ours), parameters(theirs), parameters(start)
+    assert a.keys() == b.keys() == s.keys()
+    return max(float(np.linalg.norm(a[k] - b[k]) / max(np.linalg.norm(b[k] - s[k]), 1e-6)) for k in a)
