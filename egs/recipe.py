@@ -77,7 +77,7 @@ def guarded(run: Callable[[argparse.Namespace], None], options: argparse.Namespa
         with stop_on_signals():
             run(options)
     except (ValueError, OSError, MemoryError) as error:
-        print(f"error: {error or type(error).__name__}", file=sys.stderr)
+        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)

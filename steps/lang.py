@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +23,20 @@ class Lang:
     lexicon: Lexicon
 
 
-def make_lang(lexicon: Lexicon, silence: str = "SIL", unknown: str = "<UNK>") -> Lang:
+def make_lang(
+    lexicon: Lexicon, silence: str = "SIL", unknown: str = "<UNK>", more_phones: Iterable[str] = ()
+) -> Lang:
     """Number the phones and words of a lexicon: silence first, then phones and words in alphabetical order.
 
-    The unknown word is pronounced as silence. Raises ValueError for a word without a pronunciation.
+    The unknown word is pronounced as silence; `more_phones` occur in no word. Raises ValueError for a word
+    without a pronunciation.
     """
     for word, pronunciations in lexicon.items():
         if not pronunciations or not all(pronunciations):
             raise ValueError(f"word {word!r} has no pronunciation, or an empty one")
-    used = sorted({p for prons in lexicon.values() for pron in prons for p in pron} - {silence})
+    used = sorted(
+        {*more_phones, *(p for prons in lexicon.values() for pron in prons for p in pron)} - {silence}
+    )
     phones = {name: i for i, name in enumerate([silence, *used], 1)}
     words = {name: i for i, name in enumerate(sorted({unknown, *lexicon}), 1)}
     return Lang(phones, words, silence, {unknown: [(silence,)], **lexicon})

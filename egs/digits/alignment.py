@@ -40,7 +40,6 @@ def write_alignments(
     folder: Path,
     corpus: Sequence[Utterance],
     num_frames: Mapping[str, int],
-    rate: int,
     lang: Lang,
     lang_folder: Path,
     options: MfccOptions,
@@ -51,7 +50,7 @@ def write_alignments(
     def alignments() -> Iterator[tuple[str, np.ndarray]]:
         for u in corpus:
             starts = [start for _, start in u.phones]
-            lengths = phone_lengths(starts, num_frames[u.key], rate, options)
+            lengths = phone_lengths(starts, num_frames[u.key], u.rate, options)
             yield u.key, transition_ids(model, [lang.phones[p] for p, _ in u.phones], lengths)
 
     write_ali_dir(folder, alignments(), tree, model, lang_folder / "phones.txt")

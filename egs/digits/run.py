@@ -22,8 +22,8 @@ from egs.digits.corpus import (
     utterances,
     write_data,
 )
-from egs.digits.speech import Synthesizer
 from nnet.formats.transitions import read_transition_model
+from steps.data_dir import read_map
 from steps.decode import decode_data
 from steps.features import MfccOptions, make_mfcc
 from steps.graph import word_loop, write_graph
@@ -90,22 +90,20 @@ def run(options: argparse.Namespace) -> None:
 
 def prepare(top: Path, seed: int) -> None:
     """Recordings, features, lang, alignments and graph: the directories that a Kaldi user brings along."""
-    synthesizer = Synthesizer()
     corpus = {
-        "train": utterances(synthesizer, TRAIN_VARIANTS, CorpusOptions(), seed),
-        "test": utterances(synthesizer, TEST_VARIANTS, CorpusOptions(), seed + 1),
+        "train": utterances(TRAIN_VARIANTS, CorpusOptions(), seed),
+        "test": utterances(TEST_VARIANTS, CorpusOptions(), seed + 1),
     }
     frames = {}
     for name, part in corpus.items():
         data = top / "data" / name
-        write_data(data, part, synthesizer.rate)
+        write_data(data, part)
         make_mfcc(data, MfccOptions())
-        frames[name] = {k: int(n) for k, n in (line.split() for line in (data / "utt2num_frames").open())}
-    lang = make_lang(pronunciations(corpus["train"]))
+        frames[name] = {k: int(n) for k, n in read_map(data / "utt2num_frames").items()}
+    spoken = {p for u in corpus["train"] for p, _ in u.phones}
+    lang = make_lang(pronunciations(corpus["train"]), more_phones=spoken)
     write_lang(lang, top / "lang")
-    model = write_alignments(
-        top / "ali", corpus["train"], frames["train"], synthesizer.rate, lang, top / "lang", MfccOptions()
-    )
+    model = write_alignments(top / "ali", corpus["train"], frames["train"], lang, top / "lang", MfccOptions())
     write_graph(top / "graph", word_loop(lang, model), lang, model)
 
 

@@ -72,7 +72,6 @@ class Synthesizer:
         if self.rate <= 0:
             raise OSError(f"espeak-ng could not start with its data in {path.decode()}")
         self._callback = _Callback(self._receive)  # kept alive as long as the library may call it
-        self._library.espeak_SetSynthCallback(self._callback)
         self._samples: list[np.ndarray] = []
         self._phones: list[tuple[str, int]] = []
 
@@ -82,6 +81,7 @@ class Synthesizer:
             raise ValueError(f"espeak-ng has no voice {voice.name}")
         for parameter, value in ((RATE, voice.speed), (PITCH, voice.pitch), (PITCH_RANGE, voice.pitch_range)):
             self._library.espeak_SetParameter(parameter, value, 0)
+        self._library.espeak_SetSynthCallback(self._callback)  # another synthesizer may have spoken since
         self._samples, self._phones = [], []
         data = text.encode()
         status = self._library.espeak_Synth(data, ctypes.c_size_t(len(data) + 1), 0, 1, 0, UTF8, None, None)

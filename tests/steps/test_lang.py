@@ -18,6 +18,10 @@ def test_silence_is_the_first_phone_and_others_follow_in_order() -> None:
     assert lang.words == {"<UNK>": 1, "no": 2, "on": 3}
 
 
+def test_phones_that_occur_in_no_word_are_numbered_too() -> None:
+    assert make_lang(LEXICON, more_phones=["m", "SIL"]).phones == {"SIL": 1, "m": 2, "n": 3, "o": 4}
+
+
 @pytest.mark.parametrize("pronunciations", [[], [()], [("n",), ()]])
 def test_a_word_that_cannot_be_said_is_refused(pronunciations: list[tuple[str, ...]]) -> None:
     with pytest.raises(ValueError, match="'mute' has no pronunciation"):
