@@ -38,3 +38,7 @@ def run(options: Options, alignments: str, posteriors: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     return run_program(USAGE, Options, run, (2, 2), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -59,3 +59,7 @@ def _report(old: Any, new: Any) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     return run_program(USAGE, Options, run, (3, 3), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -84,3 +84,7 @@ def _refuse_repeated(components: dict) -> None:  # type: ignore[type-arg]
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     return run_program(USAGE, Options, run, (2, 2), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -44,3 +44,7 @@ def run(options: Options, *names: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     return run_program(USAGE, Options, run, (3, 4), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -69,3 +69,7 @@ def run(options: Options, old: str, alignments: str, new: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     return run_program(USAGE, Options, run, (3, 3), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -31,3 +31,7 @@ def run(options: Options, name: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     return run_program(USAGE, Options, run, (1, 1), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
