@@ -122,7 +122,7 @@ def _accuracy_lines(name: str, s: Score, per_dim: bool) -> list[str]:
     lines = [f"Overall accuracy for '{name}' is {s.accuracy():.6g} per frame, over {weight:.6g} frames."]
     if per_dim:
         with np.errstate(invalid="ignore", divide="ignore"):
-            classes = np.where(s.weighed > 0, s.right / s.weighed, -1.0)
+            classes = np.where(s.weighed != 0, s.right / s.weighed, -1.0)
         text = " ".join(f"{a:.6g}" for a in classes)
         lines.append(
             f"Overall per-dim accuracy vector for '{name}' is [ {text} ] per frame, over {weight:.6g} frames."

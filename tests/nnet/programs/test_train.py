@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnet.formats.examples import EXAMPLE, NnetExample, NnetIo
+from nnet.formats.examples import EXAMPLE
 from nnet.formats.matrix import dense
 from nnet.formats.model import read_nnet, write_nnet
 from tests.nnet.programs.workshop import (
@@ -21,6 +21,7 @@ from tests.nnet.programs.workshop import (
     log_lines,
     parameters,
     read,
+    renamed,
     run,
     settled,
     write,
@@ -65,8 +66,7 @@ def test_the_lines_that_scripts_parse_are_there(shop, capfd):
 def test_a_phase_that_only_some_minibatches_have_an_output_in_says_so(shop, capfd):
     write_nnet(settled(PLAIN + "output-node name=other input=output.log-softmax\n"), "raw")
     egs = read("egs", EXAMPLE)
-    eg = egs["merged-1"]
-    egs["merged-1"] = NnetExample([eg.io[0], NnetIo("other", eg.io[1].indexes, eg.io[1].features)])
+    egs["merged-1"] = renamed(egs["merged-1"], "other")
     write("x", EXAMPLE, {f"m{i}": egs[f"merged-{i % 3}"] for i in range(6)})
     assert run("nnet3-train --print-interval=3 raw ark:x out") == 0
     lines = log_lines(capfd.readouterr().err)

@@ -105,6 +105,12 @@ def labelled(eg: NnetExample, column: int, dim: int) -> NnetExample:
     )
 
 
+def renamed(eg: NnetExample, output: str) -> NnetExample:
+    """The example with its supervision for the node `output`."""
+    last = eg.io[-1]
+    return NnetExample([*eg.io[:-1], NnetIo(output, last.indexes, last.features)])
+
+
 def features(
     rng: np.random.Generator, dim: int = DIM, lengths: dict[str, int] | None = None
 ) -> dict[str, np.ndarray]:
