@@ -9,12 +9,12 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = {
     0: "backend frames config_line files kernels",
-    1: "component tree natural_gradient columns heights weights outer summary minibatch",
+    1: "component tree natural_gradient columns heights weights outer summary minibatch fst supervision",
     2: "components graph",
     3: "objectives updates factory progress",
     4: "trainer combine score edits renaming svd observe",
     5: "formats",
-    6: "examples inference device xvectors xvector_chunks export",
+    6: "examples inference device batch_inference xvectors xvector_chunks export",
     7: "programs",
 }
 LEVEL_OF = {f"nnet.{name}": level for level, names in LEVELS.items() for name in names.split()}

@@ -1,0 +1,1 @@
+"""Weighted finite-state acceptors and transducers over the tropical semiring, as arrays."""
