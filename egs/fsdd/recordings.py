@@ -97,7 +97,7 @@ def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
     flat_start(top / "data" / "train", top / "lang", top / "ali0", seed)
     lang = read_lang(top / "lang")
     _, model = monophone_model(top / "lang", lang)
-    write_graph(top / "graph", word_sequence(lang, model, [WORDS]), lang, model)
+    write_graph(top / "graph", word_sequence(lang, model, [list(LEXICON)]), lang, model)
 
 
 def write_data(folder: Path, recordings: Sequence[Recording]) -> None:
