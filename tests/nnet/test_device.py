@@ -1,0 +1,58 @@
+"""--use-gpu: which words mean what, with and without a GPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnet import device
+from nnet.device import select_gpu
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Answers of the look for a GPU, one after the other; the last one stays."""
+
+    def answer(*answers: bool) -> None:
+        rest = list(answers)
+        monkeypatch.setattr(device, "gpu_available", lambda: rest.pop(0) if len(rest) > 1 else rest[0])
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("word", "there", "used"),
+    [
+        ("no", True, False),
+        ("false", True, False),
+        ("optional", True, True),
+        ("optional", False, False),
+        ("yes", True, True),
+        ("true", True, True),
+        ("wait", True, True),
+    ],
+)
+def test_words_decide(gpu, word, there, used):
+    gpu(there)
+    assert select_gpu(word, pytest.fail) is used
+
+
+def test_wait_looks_again_until_there_is_one(gpu):
+    gpu(False, False, False, True)
+    lines, pauses = [], []
+    assert select_gpu("wait", lines.append, pauses.append)
+    assert pauses == [5.0, 5.0]
+    assert lines == ["No GPU can be used yet; waiting for one (--use-gpu=no computes on the CPU)"]
+
+
+@pytest.mark.parametrize("word", ["yes", "true"])
+def test_a_gpu_that_must_be_there_and_is_not_is_an_error(gpu, word):
+    gpu(False)
+    with pytest.raises(
+        ValueError, match=rf"--use-gpu={word}, but no GPU can be used: install the extra cuda12"
+    ):
+        select_gpu(word, print)
+
+
+def test_another_word_is_an_error(gpu):
+    with pytest.raises(ValueError, match="--use-gpu=maybe: expected one of yes, no, optional, wait"):
+        select_gpu("maybe", print)
