@@ -9,6 +9,7 @@ import numpy as np
 
 from nnet import tree
 from nnet.backend import Array
+from nnet.graph.limits import NO_MAXIMUM, NO_MINIMUM, Times, limits
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import Activations, backward, forward
@@ -30,6 +31,8 @@ class TrainerOptions:
     """The options of nnet3-train, with Kaldi's names and defaults.
 
     `max_bad_minibatches`: so many minibatches in a row whose objective or change is not finite end the job.
+    Derivatives at frames outside `min_deriv_time` ... `max_deriv_time` count as zero;
+    `max_deriv_time_relative` counts from the last output frame instead.
     """
 
     zero_component_stats: bool = True
@@ -42,6 +45,9 @@ class TrainerOptions:
     backstitch_training_scale: float = 0.0
     backstitch_training_interval: int = 1
     max_bad_minibatches: int = 10
+    min_deriv_time: int = NO_MINIMUM
+    max_deriv_time: int = NO_MAXIMUM
+    max_deriv_time_relative: int = NO_MAXIMUM
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -156,7 +162,7 @@ class Trainer:
             return False
         if o.store_component_stats:
             store_stats(self.nnet, acts)
-        backward(self.nnet, acts.plan, acts, derivatives, self.delta)
+        backward(self.nnet, acts.plan, acts, derivatives, self.delta, deriv_times=self._deriv_times(batch))
         if self.observe and last:
             self.observe(self.nnet, self.delta, batch.n * o.l2_regularize_factor)
         apply_l2_regularization(self.nnet, self.delta, how.l2_scale * batch.n * o.l2_regularize_factor)
@@ -195,6 +201,11 @@ class Trainer:
             progress = self.progress.setdefault(key, ObjectiveProgress(key, self.options.print_interval))
             progress.add(v.total, v.weight, self.num_minibatches, self.log)
         return acts, {name: v.derivative for name, v in values.items() if v.derivative is not None}
+
+    def _deriv_times(self, batch: Minibatch) -> Times | None:
+        o = self.options
+        last_output = max(max(target.frames) for target in batch.outputs.values())
+        return limits(o.min_deriv_time, o.max_deriv_time, o.max_deriv_time_relative, last_output)
 
     def _forget_bad_stats(self) -> None:
         """Statistics that a bad minibatch made infinite or NaN start afresh."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnet.backend import Array
+from nnet.backend import Array, array_module
 from nnet.component import Component, Io
 from nnet.graph import turns
 from nnet.graph.copying import Gradients, check_input, gather
+from nnet.graph.limits import Times, inside, is_all, part_of, zeroed
 from nnet.graph.network import Nnet
 from nnet.graph.plan import Plan
+from nnet.graph.reads import same_frames
 from nnet.graph.steps import Apply, Output, Recurrence
 
 
@@ -94,12 +96,14 @@ def backward(
     output_derivs: Mapping[str, Array],
     delta: Mapping[str, Component] | None = None,
     want_input_derivs: Collection[str] = (),
+    deriv_times: Times | None = None,
 ) -> dict[str, Array]:
     """Derivatives of the objective by the inputs named in `want_input_derivs`, from those by outputs.
 
     With `delta` (components by name, as zeros_like makes them) every updatable component adds its change to
     its namesake there, once for all frames; components of learning rate 0 do not. What no such component and
-    no wanted input needs is not computed. Raises ValueError for a derivative of the wrong shape.
+    no wanted input needs is not computed. With `deriv_times` (first, last) derivatives by the output of any
+    node at other frames count as zero. Raises ValueError for a derivative of the wrong shape.
     """
     wants = _wants(nnet, plan, delta, want_input_derivs)
     _check_derivs(acts, output_derivs)
@@ -107,15 +111,24 @@ def backward(
     for step in reversed(plan.steps):
         if isinstance(step, Output):
             if step.node in output_derivs:
+                dy = _limited(output_derivs[step.node], step.t_out, deriv_times)
                 for c in step.gather.copies:
                     if c.source in wants:
-                        grads.add(c, output_derivs[step.node], acts.y[c.source])
+                        grads.add(c, dy, acts.y[c.source])
         elif isinstance(step, Apply):
-            _apply_back(nnet, step, acts, grads, delta, wants)
+            _apply_back(nnet, step, acts, grads, delta, wants, deriv_times)
         else:
-            turns.backward(nnet, step, acts, grads, delta, wants)
-    zero = {name: acts.y[name] * 0 for name in want_input_derivs if name not in grads.held}
-    return {name: zero[name] if name in zero else grads.held[name] for name in want_input_derivs}
+            turns.backward(nnet, step, acts, grads, delta, wants, deriv_times)
+    held = {name: grads.held.get(name) for name in want_input_derivs}
+    return {
+        name: acts.y[name] * 0 if dx is None else _limited(dx, plan.request.inputs[name], deriv_times)
+        for name, dx in held.items()
+    }
+
+
+def _limited(dy: Array, frames: Sequence[int], deriv_times: Times | None) -> Array:
+    rows = inside(frames, deriv_times)
+    return dy if is_all(rows, frames) else zeroed(dy, rows)
 
 
 def _apply_back(
@@ -125,20 +138,35 @@ def _apply_back(
     grads: Gradients,
     delta: Mapping[str, Component] | None,
     wants: Collection[str],
+    deriv_times: Times | None,
 ) -> None:
     name = step.node
     dy = grads.pop(name)
-    if dy is None:
+    rows = inside(step.t_out, deriv_times)
+    if dy is None or rows.start >= rows.stop:
         return
     component, change = nnet.component_of(name), turns.change_of(nnet, name, delta)
     x, y, memo, io = acts.x[name], acts.y[name], acts.memo[name], acts.io[name]
+    part = not is_all(rows, step.t_out) and memo is None and same_frames(component)
+    if part:
+        dy, x, y, io = dy[rows], x[rows], y[rows], part_of(io, rows)
+    else:
+        dy = _limited(dy, step.t_out, deriv_times)
     sources = [c for c in step.gather.copies if c.source in wants]
     if sources:
         dx = component.backward(dy, x, y, memo, io, change)
+        dx = _spread(dx, acts.x[name], rows) if part else _limited(dx, step.t_in, deriv_times)
         for c in sources:
             grads.add(c, dx, acts.y[c.source])
     if change is not None:
         turns.learn(component, change, dy, x, y, memo, io)
+
+
+def _spread(dx: Array, like: Array, rows: slice) -> Array:
+    """An array of the shape of `like` with dx in `rows` and zero elsewhere."""
+    whole = array_module(like).zeros(like.shape, dx.dtype)
+    whole[rows] = dx
+    return whole
 
 
 def _wants(

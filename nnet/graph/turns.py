@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, Updatable
 from nnet.graph.copying import Gradients, add_back, fill, run_copies
+from nnet.graph.limits import Times, inside, is_all, part_of, rows_of
 from nnet.graph.network import Nnet
 from nnet.graph.steps import Recurrence
 
@@ -56,23 +57,32 @@ def backward(
     grads: Gradients,
     delta: Mapping[str, Component] | None,
     wants: Collection[str],
+    deriv_times: Times | None = None,
 ) -> None:
-    """Derivatives turn by turn in reverse, then one update for each node over all its frames."""
+    """Derivatives turn by turn in reverse, then one update for each node over all its frames.
+
+    With `deriv_times` only over the frames in that range: the turns of others are left out.
+    """
     if step.nodes[0] not in wants or not any(name in grads.held for name in step.nodes):
         return
     dys = {name: grads.owned(name, acts.y[name]) for name in step.nodes}
     outside = {name: [c for c in g.copies if c.source in wants] for name, g in step.gathers.items()}
-    dxs = {name: _empty_like(acts.x[name]) for name in step.nodes if outside[name]}
+    kept = {name: inside(step.frames[name], deriv_times) for name in step.nodes}
+    limited = not all(is_all(kept[name], step.frames[name]) for name in step.nodes)
+    dxs = {name: _room(acts.x[name], limited) for name in step.nodes if outside[name]}
     changes = {name: change_of(nnet, name, delta) for name in step.nodes}
-    _turns_back(nnet, step, acts, dys, dxs, changes)
+    _turns_back(nnet, step, acts, dys, dxs, changes, kept)
     for name, change in changes.items():
         grads.pop(name)
         for c in outside[name]:
             grads.add(c, dxs[name], acts.y[c.source])
-        if change is not None:
+        rows = kept[name]
+        if change is not None and rows.start < rows.stop:
             memos = acts.turn_memos[step.nodes[0]]
             memo = join(name, [memos[i] for i in step.turns_of[name]]) if learns(nnet, name, delta) else None
-            learn(nnet.component_of(name), change, dys[name], acts.x[name], acts.y[name], memo, acts.io[name])
+            io = part_of(acts.io[name], rows)
+            dy, x, y = dys[name][rows], acts.x[name][rows], acts.y[name][rows]
+            learn(nnet.component_of(name), change, dy, x, y, rows_of(memo, rows), io)
 
 
 def _turns_back(
@@ -82,22 +92,43 @@ def _turns_back(
     dys: Mapping[str, Array],
     dxs: Mapping[str, Array],
     changes: Mapping[str, Any],
+    kept: Mapping[str, slice],
 ) -> None:
-    """Complete `dys`, the derivatives by outputs of the group; fill `dxs`, those by the inputs it names."""
+    """Complete `dys`, the derivatives by outputs of the group, in the rows `kept`; fill these rows of `dxs`,
+    the derivatives by the inputs it names.
+    """
     components = {name: nnet.component_of(name) for name in step.nodes}
     memos, ios = acts.turn_memos[step.nodes[0]], acts.turn_ios[step.nodes[0]]
     for turn, memo, io in zip(reversed(step.turns), reversed(memos), reversed(ios)):
         name, rows = turn.node, turn.rows
-        x, y = acts.x[name][rows], acts.y[name][rows]
-        dx = components[name].backward(dys[name][rows], x, y, memo, io, changes[name])
+        first, last = max(rows.start, kept[name].start), min(rows.stop, kept[name].stop)
+        if first >= last:
+            continue
+        part = slice(first - rows.start, last - rows.start)
+        if whole := is_all(part, turn.frames):
+            rows_in = rows
+        else:
+            rows_in, memo, io = slice(first, last), rows_of(memo, part), part_of(io, part)  # noqa: PLW2901
+        x, y = acts.x[name][rows_in], acts.y[name][rows_in]
+        dx = components[name].backward(dys[name][rows_in], x, y, memo, io, changes[name])
+        if name in dxs:
+            dxs[name][rows_in] = dx
+        if turn.copies and not whole:
+            dx = _among_zeros(dx, part, len(turn.frames))
         for c in turn.copies:
             add_back(c, dx, dys[c.source])
-        if name in dxs:
-            dxs[name][rows] = dx
 
 
-def _empty_like(x: Array) -> Array:
-    return array_module(x).empty(x.shape, x.dtype)
+def _among_zeros(dx: Array, part: slice, rows: int) -> Array:
+    """dx as rows `part` of an array of `rows` rows that is zero elsewhere."""
+    whole = array_module(dx).zeros((rows, *dx.shape[1:]), dx.dtype)
+    whole[part] = dx
+    return whole
+
+
+def _room(x: Array, zero: bool) -> Array:
+    xp = array_module(x)
+    return xp.zeros(x.shape, x.dtype) if zero else xp.empty(x.shape, x.dtype)
 
 
 def change_of(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> Any:

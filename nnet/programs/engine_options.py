@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnet.device import select_gpu
+from nnet.graph.limits import NO_MAXIMUM, NO_MINIMUM
 from nnet.programs.program import log, option
 
 _NO_EFFECT = "accepted for compatibility; no effect on results here"
@@ -37,6 +38,17 @@ class ComputationOptions:
     move_sizing_commands: bool = option(True, _NO_EFFECT, name="optimization.move-sizing-commands")
     allocate_from_other: bool = option(True, _NO_EFFECT, name="optimization.allocate-from-other")
     snip_row_ops: bool = option(True, _NO_EFFECT, name="optimization.snip-row-ops")
+    min_deriv_time: int = option(
+        NO_MINIMUM, "In training derivatives at earlier frames count as 0", name="optimization.min-deriv-time"
+    )
+    max_deriv_time: int = option(
+        NO_MAXIMUM, "In training derivatives at later frames count as 0", name="optimization.max-deriv-time"
+    )
+    max_deriv_time_relative: int = option(
+        NO_MAXIMUM,
+        "The same, counted from the last frame of any output",
+        name="optimization.max-deriv-time-relative",
+    )
 
 
 def stay_on_cpu(options: ComputationOptions, prog: str) -> None:
