@@ -11,18 +11,39 @@ Povey, Zhang and Khudanpur, "Parallel training of DNNs with Natural Gradient and
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.backend import Array, array_module, like, to_host
+from nnet.backend import Array, array_module, like
 from nnet.columns import Columns, sumsq
+from nnet.orthonormal_rows import reorthogonalize, symmetric
+from nnet.rounded_blas import SMALL
+from nnet.rounded_update import rounded_update
 
 EPSILON = 1e-10  # floor of rho and d
 DELTA = 5e-4  # floor of rho and d relative to the largest eigenvalue
 INITIAL_UPDATES = 10  # calls before update_period counts
 CONDITION = 1e6  # of the eigenvalues of Z; beyond it rows of R may have lost their right angles
-OFF_UNIT = 1e-3  # error of R R' that is tolerated then
+CROWDED = 1e4  # of the eigenvalues of Z: beyond it rounding tells in W, if rows of W are made of it already
 CANCELLED = 0.02  # share of the energy that must be left for its formula to be trusted in float32
+
+
+@dataclass(frozen=True)
+class Step:
+    """W' = A (J + diag(b) W), the new d and rho; the condition number of Z, whether C had to be floored."""
+
+    A: np.ndarray
+    b: np.ndarray
+    d: np.ndarray
+    rho: float
+    condition: float
+    floored: bool
+
+    @property
+    def suspect(self) -> bool:
+        """Whether rows of R may have lost their right angles."""
+        return self.floored or self.condition > CONDITION
 
 
 class OnlineNaturalGradient:
@@ -33,8 +54,10 @@ class OnlineNaturalGradient:
     if that is set. Arrays may be numpy's or CuPy's, float32 or float64; what is rank x rank is solved on the
     host in double.
 
-    Directions in which the rows seen so far have no energy are decided by rounding, here as in Kaldi: on rows
-    that span less than `rank` Kaldi differs from itself by 3 to 6 % when its BLAS rounds otherwise.
+    Directions in which the rows seen so far have no energy are decided by rounding: where rows span less than
+    `rank`, Kaldi differs from itself by 3 to 20 % when its BLAS rounds otherwise. There, a small float32
+    minibatch on the host (N D R <= 10^6) goes through `rounded_update`, which rounds like Kaldi with the
+    AVX-512 kernels of OpenBLAS.
     """
 
     def __init__(
@@ -63,6 +86,7 @@ class OnlineNaturalGradient:
         self.W: Array = None  # (R, D), in the precision of the rows
         self.d = np.zeros(0)  # (R,), float64 on the host
         self.rho = EPSILON
+        self.undecided = False  # some rows of W are, or were at first, nothing but rounding
         self.cancels = False  # preconditioning takes nearly all energy away, as of the last update
 
     def precondition(self, x: Array, update: bool = True) -> tuple[Array, Array]:
@@ -116,8 +140,9 @@ class OnlineNaturalGradient:
         """Go over the first minibatch thrice from a made-up R, once if N <= rank (Kaldi: Init)."""
         n, dim = x.shape
         rank = min(self.rank, dim - 1)
-        e = 1 / (2 + (dim + rank) * self.alpha / dim)
-        self.W = like(math.sqrt(e) * first_basis(rank, dim), x.blocks[0])
+        real = x.dtype.type
+        e = real(1 / (2 + float(real(dim + rank) * real(self.alpha) / real(dim))))
+        self.W = like(np.sqrt(e) * first_basis(rank, dim, x.dtype), x.blocks[0])
         self.d, self.rho = np.full(rank, EPSILON), EPSILON
         for _ in range(1 if n <= rank else 3):
             self._update(x, x.times(self.W), before)
@@ -125,7 +150,7 @@ class OnlineNaturalGradient:
     def _eta(self, n: int) -> float:
         if self.num_minibatches_history > 0:
             return 1 / self.num_minibatches_history
-        return min(0.9, 1 - math.exp(-n / self.num_samples_history))
+        return min(0.9, 1 - math.exp(np.float32(-n / self.num_samples_history)))  # in float32 as in Kaldi
 
     def _e(self, d: np.ndarray, rho: float, dim: int) -> np.ndarray:
         """e of (eqn:tii), beta by (eqn:betat2)."""
@@ -142,25 +167,37 @@ class OnlineNaturalGradient:
         if not (math.isfinite(trace) and np.isfinite(small).all()):
             return L
         host_K, host_L, host_E = small
-        A, b, d, rho, suspect = self._solve(n, dim, trace, host_K, host_L)
-        J += like(b[:, None], J) * W  # B
-        new = like(A, J) @ J
-        if suspect:
-            new = reorthogonalize(new, self._e(d, rho, dim))
+        step = self._solve(n, dim, trace, host_K, host_L)
         left = trace - 2 * np.trace(host_L) + float((host_L * host_E).sum())
         self.cancels = left < CANCELLED * trace
-        self.W, self.d, self.rho = new, d, rho
+        if n * W.size <= SMALL and self._rounding_decides(step, trace):
+            self.W, self.d, self.rho = rounded_update(
+                x.dense(), W, self.d, self.rho, alpha=self.alpha, eta=self._eta(n)
+            )
+            return L
+        J += like(step.b[:, None], J) * W  # B
+        self.W, self.d, self.rho = like(step.A, J) @ J, step.d, step.rho
+        if step.suspect:
+            self.W = reorthogonalize(self.W, self._e(step.d, step.rho, dim))
         return L
 
-    def _solve(
-        self, n: int, dim: int, trace: float, K: np.ndarray, L: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, bool]:
-        """A and b of W' = A (J + diag(b) W), the new d and rho, and whether orthonormality is in doubt."""
+    def _rounding_decides(self, step: Step, trace: float) -> bool:
+        """Whether W has to come from `rounded_update`: it matters, and W and d can be Kaldi's to the bit."""
+        unused = self.d.max() < 2 * EPSILON  # nothing but zeros so far
+        self.undecided |= step.floored
+        if not isinstance(self.W, np.ndarray) or self.W.dtype != np.float32:
+            return False
+        if trace == 0:
+            return bool(unused)
+        young = unused or self.t <= INITIAL_UPDATES
+        return bool(young and self.undecided and (step.floored or step.condition > CROWDED))
+
+    def _solve(self, n: int, dim: int, trace: float, K: np.ndarray, L: np.ndarray) -> Step:
+        """The change that K = JJ' and L call for."""
         d, rho, rank, eta = self.d, self.rho, len(self.d), self._eta(n)
         e = self._e(d, rho, dim)
-        C, U, worst = _eigen(scatter(eta, n, d + rho, 1 / np.sqrt(e), K=K, L=L))
+        C, U = _eigen(scatter(eta, n, d + rho, 1 / np.sqrt(e), K=K, L=L))
         floor = (rho * (1 - eta)) ** 2
-        suspect = bool(worst or (floor > C).any())
         root = np.sqrt(np.maximum(C, floor))
         new_rho = (eta / n * trace + (1 - eta) * (dim * rho + d.sum()) - root.sum()) / (
             dim - rank
@@ -170,7 +207,9 @@ class OnlineNaturalGradient:
         new_rho = max(new_rho, least)
         rows = eta / n * np.sqrt(self._e(new_d, new_rho, dim)) / root
         A = rows[:, None] * U.T / np.sqrt(e)
-        return A, (1 - eta) / (eta / n) * (d + rho), new_d, new_rho, suspect
+        b = (1 - eta) / (eta / n) * (d + rho)
+        condition = float(C[0] / C[-1]) if C[-1] > 0 else math.inf
+        return Step(A, b, new_d, new_rho, condition, bool((floor > C).any()))
 
 
 def scatter(eta: float, n: int, g: np.ndarray, s: np.ndarray, *, K: np.ndarray, L: np.ndarray) -> np.ndarray:
@@ -183,71 +222,26 @@ def scatter(eta: float, n: int, g: np.ndarray, s: np.ndarray, *, K: np.ndarray, 
     )
 
 
-def _eigen(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Eigenvalues falling, eigenvectors as columns, and whether the condition number is beyond trust."""
+def _eigen(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues falling, eigenvectors as columns."""
     scale = max(1.0, float(np.trace(Z)))
     C, U = np.linalg.eigh(Z / scale)
-    C, U = C[::-1] * scale, U[:, ::-1]
-    return C, U, bool(C[0] > CONDITION * C[-1])
+    return C[::-1] * scale, U[:, ::-1]
 
 
-def first_basis(rank: int, dim: int) -> np.ndarray:
+def first_basis(rank: int, dim: int, dtype: np.dtype | type = np.float64) -> np.ndarray:
     """Orthonormal rows without a zero column: row r is 1.1, 1, 1... at columns r, r + rank..., normalised.
 
-    The uneven first entry keeps the sum of the rows from being constant (Kaldi: InitOrthonormalSpecial).
+    The uneven first entry keeps the sum of the rows from being constant (Kaldi: InitOrthonormalSpecial,
+    rounded alike).
     """
-    R = np.zeros((rank, dim))
+    real = np.dtype(dtype).type
+    R, first = np.zeros((rank, dim), dtype), real(1.1)
     for r in range(rank):
-        R[r, r::rank] = 1.0
-        R[r, r] = 1.1
-        R[r] /= np.linalg.norm(R[r])
+        square = first * first + real(len(range(r, dim, rank))) - real(1)
+        R[r, r::rank] = 1 / math.sqrt(square)
+        R[r, r] *= first
     return R
-
-
-def reorthogonalize(W: Array, e: np.ndarray) -> Array:
-    """W with the rows of R = e^(-1/2) W orthonormal, first ones changed least (Kaldi: ReorthogonalizeRt1)."""
-    root = np.sqrt(e)
-    O = symmetric(W @ W.T) / root[:, None] / root  # noqa: E741  # R R', Kaldi's name
-    if np.abs(O - np.eye(len(e))).max() <= OFF_UNIT:
-        return W
-    inverse = _inverse_cholesky(O)
-    if inverse is None:
-        return like(root[:, None] * gram_schmidt(to_host(W).astype(np.float64)), W)
-    return like(root[:, None] * inverse / root, W) @ W
-
-
-def _inverse_cholesky(O: np.ndarray) -> np.ndarray | None:  # noqa: E741
-    """Inverse of the Cholesky factor of O, or None if there is none or its entries are out of hand."""
-    try:
-        inverse = np.linalg.inv(np.linalg.cholesky(O))
-    except np.linalg.LinAlgError:
-        return None
-    return inverse if inverse.max() < 100 else None
-
-
-def gram_schmidt(R: np.ndarray) -> np.ndarray:
-    """Orthonormal rows in place of those of R, from first to last; rows that vanish are drawn anew."""
-    R = R.copy()
-    rng = np.random.default_rng(len(R))
-    for i in range(len(R)):
-        while True:
-            start = R[i] @ R[i]
-            if not np.isfinite(start) or start == 0:
-                R[i] = rng.standard_normal(R.shape[1])
-                continue
-            for j in range(i):
-                R[i] -= (R[i] @ R[j]) * R[j]
-            end = R[i] @ R[i]
-            R[i] /= math.sqrt(end) if end > 0 else 1
-            if end > 0.01 * start:
-                break
-    return R
-
-
-def symmetric(M: Array) -> np.ndarray:
-    """The mean of M and M' on the host, in double, for one matrix or a stack."""
-    host = to_host(M).astype(np.float64)
-    return 0.5 * (host + host.swapaxes(-1, -2))
 
 
 def _energy_after(x: Columns, H: Array, W: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +27,6 @@ GROUPS = {
     "compute,prob": 2,
     "train,average": 5,  # four sets of options
 }
-UNDECIDED = {"few_rows", "lowrank"}  # Kaldi on other BLAS kernels differs from itself by 3 to 6 %
 
 
 def check(shared: Path, cases: str, kinds: str) -> list[str]:
@@ -63,11 +61,6 @@ def test_examples_and_constrained_matrices_are_kaldis(shared, kind, count):
 
 
 @pytest.mark.slow
-def test_natural_gradient_is_kaldis_wherever_rounding_does_not_decide(shared):
+def test_natural_gradient_is_kaldis_step_by_step(shared):
     lines = check(shared, "^$", "ng")
-    found = [re.match(r"(ok|FAIL) +natural_gradient (\w+): (\S+)", line) for line in lines[:-1]]
-    errors = {m[2]: float(m[3]) for m in found if m}
-    failed = {m[2] for m in found if m and m[1] == "FAIL"}
-    assert len(errors) == len(lines) - 1 == 7, "\n".join(lines)
-    assert failed <= UNDECIDED, "\n".join(lines)
-    assert all(errors[name] < 0.1 for name in UNDECIDED), "\n".join(lines)
+    assert lines[-1] == "7 of 7 checks hold", "\n".join(lines)
