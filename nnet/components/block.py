@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from nnet.backend import Array, array_module
 from nnet.columns import Columns, column_sums
-from nnet.component import Io, Updatable, common_options, config, param
+from nnet.component import Component, Io, Updatable, common_options, config, param
 from nnet.config_line import ConfigLine
 from nnet.outer import NaturalGradient, add_gradient
-from nnet.summary import matrix_info, vector_info
+from nnet.summary import rms_info, vector_info
 from nnet.weights import positive, random_vector
 
 
@@ -46,7 +46,7 @@ class RepeatedAffine(Updatable):
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
         y = self._rows(x) @ self.W.T  # (T N num_repeats, out / num_repeats)
         y += self.b
-        return y.reshape(*x.shape[:2], -1), None
+        return y.reshape(*x.shape[:2], self.output_dim), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         return (dy.reshape(-1, len(self.W)) @ self.W).reshape(x.shape)
@@ -66,7 +66,7 @@ class RepeatedAffine(Updatable):
         return [
             *super().info(),
             f"num-repeats={self.num_repeats}",
-            *matrix_info("linear-params", self.W),
+            rms_info("linear-params", self.W),
             vector_info("bias", self.b),
         ]
 
@@ -111,7 +111,7 @@ class BlockAffine(Updatable):
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
         y = self._joined(array_module(x).matmul(self._blocks(x), self._weights().transpose(0, 2, 1)))
         y += self.b
-        return y.reshape(*x.shape[:2], -1), None
+        return y.reshape(*x.shape[:2], self.output_dim), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         return self._joined(array_module(dy).matmul(self._blocks(dy), self._weights())).reshape(x.shape)
@@ -128,19 +128,32 @@ class BlockAffine(Updatable):
 
     def _blocks(self, x: Array) -> Array:
         """(T, N, D) seen as (num_blocks, T N, D / num_blocks)."""
-        return x.reshape(x.shape[0] * x.shape[1], self.num_blocks, -1).transpose(1, 0, 2)
+        return x.reshape(x.shape[0] * x.shape[1], self.num_blocks, x.shape[2] // self.num_blocks).transpose(
+            1, 0, 2
+        )
 
     def _joined(self, y: Array) -> Array:
         """(num_blocks, T N, D) as rows (T N, num_blocks D)."""
-        return y.transpose(1, 0, 2).reshape(y.shape[1], -1)
+        return y.transpose(1, 0, 2).reshape(y.shape[1], y.shape[0] * y.shape[2])
 
     def info(self) -> list[str]:
         return [
             *super().info(),
             f"num-blocks={self.num_blocks}",
-            *matrix_info("linear-params", self.W),
+            rms_info("linear-params", self.W),
             vector_info("bias", self.b),
         ]
+
+
+def unrepeated(c: Component) -> Component:
+    """`c` with blocks of their own in place of repeated ones (Kaldi: ConvertRepeatedToBlockAffine)."""
+    if isinstance(c, RepeatedAffine):
+        xp, n = array_module(c.W), c.num_repeats
+        shared = {f.name: getattr(c, f.name) for f in fields(Updatable) if f.name != "scratch"}
+        return BlockAffine(num_blocks=n, W=xp.tile(c.W, (n, 1)), b=xp.tile(c.b, n), **shared)
+    if c.leaves() == (c,):
+        return c
+    return replace(c, parts=tuple(unrepeated(part) for part in c.leaves()))  # type: ignore[call-arg]
 
 
 def blocks(line: ConfigLine, key: str) -> tuple[int, int, int]:

@@ -14,7 +14,8 @@ from nnet.component import Component, Io, Updatable, config, flat
 from nnet.config_line import ConfigLine
 from nnet.weights import positive
 
-RANDOM = (
+UNFIT = (  # they draw random numbers or look at time
+    "BackpropTruncationComponent",
     "DropoutComponent",
     "DropoutMaskComponent",
     "GeneralDropoutComponent",
@@ -51,7 +52,7 @@ class Composite(Updatable):
         if not self.parts:
             raise ValueError("a composite component needs at least one part")
         for i, part in enumerate(self.parts, 1):
-            if isinstance(part, Composite) or part.TYPE in RANDOM or _reads_elsewhere(part):
+            if isinstance(part, Composite) or part.TYPE in UNFIT or _reads_elsewhere(part):
                 raise ValueError(f"part {i} of a composite component may not be a {part.TYPE}")
         for i, (one, following) in enumerate(zip(self.parts, self.parts[1:]), 1):
             if one.output_dim != following.input_dim:
@@ -89,7 +90,7 @@ class Composite(Updatable):
 
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
         y = [links[-1].y[:, 0] for _, links in self._chains(x, io)]
-        return array_module(x).concatenate(y).reshape(*x.shape[:2], -1), None
+        return array_module(x).concatenate(y).reshape(*x.shape[:2], self.output_dim), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         dx = array_module(x).empty((x.shape[0] * x.shape[1], x.shape[2]), x.dtype)

@@ -16,7 +16,7 @@ from nnet.config_line import ConfigLine
 from nnet.frames import overlapping_rows
 from nnet.heights import Offsets, Run, check_offsets, padded, product, runs, times, windows
 from nnet.outer import NaturalGradient, add_gradient, default_rank
-from nnet.summary import matrix_info, vector_info
+from nnet.summary import rms_info, vector_info
 from nnet.weights import positive, random_vector
 
 
@@ -116,13 +116,13 @@ class TimeHeightConvolution(Updatable):
             to, at = overlapping_rows(io.t_in, io.t_out, run.time)
             seen = windows(grid[at], below + run.height, run.count, step, self.height_out)
             y[to] += product(seen, self.W[:, run.columns].T, x.shape[1])
-        return y.reshape(*y.shape[:2], -1), None
+        return y.reshape(*y.shape[:2], self.output_dim), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         xp, step, most = array_module(x), self.height_subsample_out, max(run.count for run in self._runs)
         dx = xp.zeros((*x.shape[:2], self.height_in, self.num_filters_in), x.dtype)
         pad = (most - 1) // step
-        grid = padded(dy.reshape(*dy.shape[:2], self.height_out, -1), pad, pad)
+        grid = padded(dy.reshape(*dy.shape[:2], self.height_out, self.num_filters_out), pad, pad)
         for run in self._runs:
             to, at = overlapping_rows(io.t_in, io.t_out, run.time)
             for first in range(
@@ -176,7 +176,7 @@ class TimeHeightConvolution(Updatable):
         lowest, highest = min(h for _, h in self.offsets), max(h for _, h in self.offsets)
         below = max(0, -lowest)
         above = max(0, self.height_subsample_out * (self.height_out - 1) + highest - self.height_in + 1)
-        return padded(x.reshape(*x.shape[:2], self.height_in, -1), below, above), below
+        return padded(x.reshape(*x.shape[:2], self.height_in, self.num_filters_in), below, above), below
 
     @cached_property
     def _times(self) -> tuple[int, ...]:
@@ -200,7 +200,7 @@ class TimeHeightConvolution(Updatable):
             f"{{time,height}}-offsets=[{offsets}]",
             f"required-time-offsets=[{required}]",
             *self.info_dims(),
-            *matrix_info("filter-params", self.W),
+            rms_info("filter-params", self.W),
             vector_info("bias-params", self.b),
             f"num-params={self.W.size + self.b.size}",
             f"max-memory-mb={self.max_memory_mb:g}",

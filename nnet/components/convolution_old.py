@@ -14,7 +14,7 @@ from nnet.columns import Columns
 from nnet.component import Component, Io, Updatable, common_options, config, param
 from nnet.config_line import ConfigLine
 from nnet.outer import add_gradient
-from nnet.summary import matrix_info, vector_info
+from nnet.summary import rms_info, vector_info
 from nnet.weights import positive, random_vector, split_bias
 
 SIZES = (
@@ -89,7 +89,7 @@ class Convolution(Updatable):
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
         y = self._patches(x) @ self.W.T  # (T N steps, filters)
         y += self.b
-        return y.reshape(*x.shape[:2], -1), None
+        return y.reshape(*x.shape[:2], self.output_dim), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         dx = array_module(x).zeros(x.shape, x.dtype)
@@ -135,7 +135,7 @@ class Convolution(Updatable):
             *(f"{key}={getattr(self, key.replace('-', '_'))}" for key in SIZES),
             f"input-vectorization={self.input_vectorization}",
             f"num-filters={len(self.W)}",
-            *matrix_info("filter-params", self.W),
+            rms_info("filter-params", self.W),
             vector_info("bias-params", self.b),
         ]
 
@@ -195,7 +195,7 @@ class Maxpooling(Component):
         y = image[first].copy()  # (T N, pools along x, y, z)
         for at in others:
             xp.maximum(y, image[at], out=y)
-        return y.reshape(*x.shape[:2], -1), None
+        return y.reshape(*x.shape[:2], self.output_dim), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         dx, image = array_module(x).zeros(x.shape, x.dtype), self._image(x)

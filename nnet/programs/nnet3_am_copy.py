@@ -10,7 +10,8 @@ from nnet.programs.program import log, option, run_program, warn
 PROG = "nnet3-am-copy"
 USAGE = """
 Copies an acoustic model (transition model, network, priors), and changes what the options ask for, in this
-order: set-raw-nnet, nnet-config, learning-rate, edits-config, edits, scale, prepare-for-test.
+order: set-raw-nnet, nnet-config, convert-repeated-to-block, learning-rate, edits-config, edits, scale,
+prepare-for-test.
 --prepare-for-test sets the test modes of batch-norm and dropout; components are not merged into each other
 as Kaldi does, so the result computes the same but keeps its size.
 
@@ -41,6 +42,7 @@ class Options:
 def run(options: Options, old: str, new: str) -> None:
     """Read, change, write."""
     from nnet.combine import set_test_modes  # noqa: PLC0415 - not needed for --help
+    from nnet.components.block import unrepeated  # noqa: PLC0415
     from nnet.formats.model import AmNnet, read_am, read_nnet, write_am, write_nnet  # noqa: PLC0415
     from nnet.graph.network import Nnet  # noqa: PLC0415
     from nnet.programs.model_edits import configured, edited, scaled, set_learning_rate  # noqa: PLC0415
@@ -60,7 +62,7 @@ def run(options: Options, old: str, new: str) -> None:
         am = with_nnet(am, read_nnet(options.set_raw_nnet))
     nnet = configured(am.nnet, options.nnet_config, PROG)
     if options.convert_repeated_to_block:
-        _refuse_repeated(nnet.components)
+        nnet = Nnet(nnet.nodes, {name: unrepeated(c) for name, c in nnet.components.items()})
     set_learning_rate(nnet, options.learning_rate)
     nnet = edited(nnet, options.edits_config, options.edits, PROG)
     if nnet is not am.nnet:
@@ -73,12 +75,6 @@ def run(options: Options, old: str, new: str) -> None:
     else:
         write_am(am, new, options.binary)
     log(PROG, f"Copied neural net from {old} to {'raw format as ' if options.raw else ''}{new}")
-
-
-def _refuse_repeated(components: dict) -> None:  # type: ignore[type-arg]
-    for name, c in components.items():
-        if "RepeatedAffine" in c.TYPE:
-            raise ValueError(f"component {name}: --convert-repeated-to-block is not supported for {c.TYPE}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
