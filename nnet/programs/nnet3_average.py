@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nnet.combine import average, check_finite
+from nnet.combine import average, check_finite, check_same_structure
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
 from nnet.programs.engine_options import ModelOutputOptions
@@ -39,15 +39,21 @@ def run(options: Options, *files: str) -> None:
     """Average the models `files[:-1]` into `files[-1]`."""
     inputs, output = files[:-1], files[-1]
     weights = parse_weights(options.weights, len(inputs))
-    write_nnet(average(read_finite(inputs), weights), output, options.binary)
+    write_nnet(average(read_alike(inputs), weights), output, options.binary)
     log(PROG, f"Averaged parameters of {len(inputs)} neural nets, and wrote to {output}")
 
 
-def read_finite(names: Iterable[str]) -> Iterator[Nnet]:
-    """The models of raw files, one by one. Raises ValueError naming file and component if one has a NaN."""
+def read_alike(names: Iterable[str]) -> Iterator[Nnet]:
+    """The models of raw files, one by one.
+
+    Raises ValueError naming file and component if one has a NaN or another structure than the first.
+    """
+    first: Nnet | None = None
     for name in names:
         nnet = read_nnet(name)
         check_finite(nnet, name)
+        first = first or nnet
+        check_same_structure(first, nnet, name)
         yield nnet
 
 

@@ -9,7 +9,7 @@ from nnet.combine import combine
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions, stay_on_cpu
-from nnet.programs.nnet3_average import read_finite
+from nnet.programs.nnet3_average import read_alike
 from nnet.programs.program import log, option, run_program
 
 PROG = "nnet3-combine"
@@ -45,7 +45,7 @@ def run(options: Options, *files: str) -> None:
     batches = list(read_minibatches(examples, read_nnet(inputs[0])))
     log(PROG, f"Read {len(batches)} examples.")
     best = combine(
-        read_finite(inputs),
+        read_alike(inputs),
         batches,
         len(inputs),
         options.max_objective_evaluations,

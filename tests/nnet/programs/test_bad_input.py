@@ -150,7 +150,7 @@ class TestModels:
         text = TDNN.replace("output-dim=4", "output-dim=3").replace("Component dim=4", "Component dim=3")
         write_nnet(network(text), "b")
         message = refused(command, capfd)
-        assert "component output.affine is a NaturalGradientAffineComponent 6 -> 3" in message
+        assert message.startswith("b: component output.affine is a NaturalGradientAffineComponent 6 -> 3")
         assert message.endswith("but a NaturalGradientAffineComponent 6 -> 4 in the first")
 
     @pytest.mark.parametrize("delay", ["b", "Offset(b, 1)"])

@@ -68,6 +68,12 @@ def test_a_gpu_that_must_be_used_and_is_not_there_is_an_error(shop, capfd, monke
         assert run(command.format(f"--use-gpu={word}")) == 0
 
 
+def test_programs_that_compute_on_the_cpu_say_so_where_a_gpu_was_asked_for(shop, capfd, monkeypatch):
+    monkeypatch.setattr("nnet.device.gpu_available", lambda: True)
+    assert run("nnet3-compute-prob --use-gpu=wait raw ark:egs") == 0
+    assert "This program computes on the CPU." in capfd.readouterr().err
+
+
 PLACES = [
     "nnet3-train raw ark:egs {}",
     "nnet3-average raw raw2 {}",
@@ -110,6 +116,19 @@ def limited(*command: str, size: int) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "nnet3-copy raw /dev/full",
+        "nnet3-train raw ark:egs /dev/full",
+        "nnet3-compute raw ark:feats ark:/dev/full",
+    ],
+)
+def test_a_device_without_space_is_named(shop, capfd, command):
+    assert refused(command, capfd) == "/dev/full: No space left on device"
 
 
 @pytest.mark.parametrize(
