@@ -146,6 +146,8 @@ def test_the_lexicon_is_that_of_single_words_most_frequent_first_with_linking_r(
     two = Utterance("k", "s", ("four", "one"), np.zeros(1, np.int16), 16000, (("SIL", 0), ("x", 1)))
     lexicon = pronunciations([*corpus, two])
     assert lexicon["four"] == [("f", "o@"), ("f", "o:", "r"), ("f", "o@", "r")]
+    again = pronunciations([*corpus, said("four", "f", "o@", "r")])
+    assert again["four"] == [("f", "o@"), ("f", "o:", "r"), ("f", "o@", "r")]
     assert lexicon["one"] == []
 
 
