@@ -94,9 +94,7 @@ def from_kaldi(options: argparse.Namespace) -> dict[str, float]:
     k: Path = options.kaldi
     for name in PREPARED:
         if not (k / name).is_file():
-            raise ValueError(
-                f"--kaldi={k}: there is no {k / name}; shared/fsdd/place.py lays these directories out"
-            )
+            raise ValueError(f"--kaldi={k}: there is no {k / name}; --recordings=DIR makes do with wavs")
     folder = options.dir / "tdnn"
     train(k / "data" / "train", k / "exp" / "ali", k / "lang", folder, options, options.num_epochs)
     result = scores(folder)

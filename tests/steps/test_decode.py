@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from nnet.formats.kinds import DOUBLE_MATRIX, MATRIX
 from nnet.formats.model import AmNnet, read_am
 from nnet.formats.tables import TableWriter
 from steps.decode import DecodeOptions, Decoder, decode_data, error_rate
-from steps.decode_command import main
+from steps.decode_command import Options, main
 from steps.features import cmvn_stats
 from steps.graph import word_loop, write_graph
+from steps.options import parse
 from tests.steps.toy import toy_feats, toy_ids, toy_lang, toy_model, write_toy_data
 
 SPOKEN = {"a": ["n", "o"], "b": ["SIL", "o", "n", "n", "o"], "c": ["n", "o", "SIL", "n", "o"]}
@@ -134,3 +136,26 @@ def test_an_empty_reference_is_refused() -> None:
 def test_statistics_are_sums_and_counts() -> None:
     stats = cmvn_stats(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32))
     assert stats.tolist() == [[4.0, 6.0, 2.0], [10.0, 20.0, 0.0]]
+
+
+def test_the_period_of_ivectors_is_read_from_their_directory(tmp_path: Path) -> None:
+    (tmp_path / "ivector_period").write_text("10\n")
+    words = ["--model=m", "--graph=g", "--data=d", "--dir=o", f"--online-ivector-dir={tmp_path}"]
+    settings = parse(Options, [*words, "--frames-per-chunk=40", "--beam=9"]).decoding()
+    assert settings.online_ivectors == f"scp:{tmp_path}/ivector_online.scp"
+    assert (settings.online_ivector_period, settings.chunks.frames_per_chunk, settings.beam) == (10, 40, 9.0)
+
+
+def test_a_missing_package_is_one_line(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "kaldi_decoder", None)
+    places = [f"--model={toy}/exp/final.mdl", f"--graph={toy}/graph", f"--data={toy}/data", f"--dir={toy}/o"]
+    assert main(places) == 1
+    assert capsys.readouterr().err == "decode: kaldi_decoder is missing: pip install -e '.[decode]'\n"
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--help"], 0), ([], 1)])
+def test_help_lists_the_options(words: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == status
+    assert "--acoustic-scale" in capsys.readouterr().err
