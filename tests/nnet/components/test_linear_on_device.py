@@ -1,4 +1,4 @@
-"""Linear, time-delay and per-element components on host and device."""
+"""Components with parameters on host and device."""
 
 import numpy as np
 import pytest
@@ -19,6 +19,20 @@ CONFIGS = [
     ("NaturalGradientPerElementScaleComponent", f"dim={D} param-stddev=1"),
     ("PerElementOffsetComponent", f"dim={D} block-dim=3"),
     ("ScaleAndOffsetComponent", f"dim={D} block-dim=3"),
+    ("RepeatedAffineComponent", f"input-dim={D} output-dim=4 num-repeats=2"),
+    ("NaturalGradientRepeatedAffineComponent", f"input-dim={D} output-dim=4 num-repeats=2"),
+    ("BlockAffineComponent", f"input-dim={D} output-dim=4 num-blocks=2"),
+    ("ConstantFunctionComponent", f"input-dim={D} output-dim=4 output-stddev=1"),
+    (
+        "TimeHeightConvolutionComponent",
+        "num-filters-in=3 num-filters-out=4 height-in=6 height-out=3 height-subsample-out=2 "
+        "height-offsets=-1,0,1 time-offsets=-1,0,1 required-time-offsets=0 rank-in=3 rank-out=2",
+    ),
+    (
+        "ConvolutionComponent",
+        "input-x-dim=4 input-y-dim=5 input-z-dim=2 filt-x-dim=3 filt-y-dim=3 filt-x-step=1 filt-y-step=2 "
+        "num-filters=4 input-vectorization-order=yzx",
+    ),
 ]
 
 
