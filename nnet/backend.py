@@ -40,7 +40,7 @@ def like(x: np.ndarray, exemplar: Array) -> Array:
     return xp.asarray(x, dtype=dtype)
 
 
-def cupy_installed() -> bool:
+def has_cupy() -> bool:
     """Whether CuPy can be imported; there need not be a device."""
     return _import_cupy() is not None
 

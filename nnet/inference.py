@@ -62,10 +62,10 @@ class Inference:
         """Outputs (ceil(frames / subsampling), output dim) for features (frames, dim).
 
         `ivectors`: one vector (dim,), or online ones (n, dim), one for every `period` frames. Frames
-        outside the
-        utterance repeat its first or last one. Raises ValueError naming the dims that do not fit, or a NaN.
+        outside the utterance repeat its first or last one. Raises ValueError naming the dims that do not
+        fit, or a NaN.
         """
-        self._check(feats, ivectors)
+        self.check(feats, ivectors)
         parts: list[np.ndarray] = []
         for group in grouped(self.chunks(len(feats))):
             parts.extend(self._compute_group(group, feats, ivectors, period))
@@ -104,7 +104,8 @@ class Inference:
         y = acts.output(self.output)  # (count, N, D)
         return [np.ascontiguousarray(y[:, n]) for n in range(len(group))]
 
-    def _check(self, feats: np.ndarray, ivectors: np.ndarray | None) -> None:
+    def check(self, feats: np.ndarray, ivectors: np.ndarray | None) -> None:
+        """Raise ValueError naming dims that do not fit the network, or a NaN."""
         wanted = self.nnet.input_dim("input")
         if feats.shape[1] != wanted:
             raise ValueError(f"the network expects features of dim {wanted}, they have {feats.shape[1]}")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.components.pooling import StatisticsPooling
-from nnet.graph.context import context
-from nnet.graph.network import Nnet
 from nnet.xvectors import Embedding
 
 
@@ -69,34 +66,14 @@ def _compute(embedding: Embedding, batch: list[tuple[_Task, np.ndarray, int]]) -
         batch.clear()
 
 
-@dataclass(kw_only=True, eq=False)
-class _DirectPooling(StatisticsPooling):
-    """Pooling that cannot do without the frame itself, so that contexts come out as those below it."""
-
-    TYPE = ""
-
-    def uses(self, t: int, available: object) -> list[int] | None:
-        return super().uses(t, available) if available(t) else None  # type: ignore[operator]
-
-
-def frame_context(nnet: Nnet) -> tuple[int, int]:
-    """Left and right context that pooling at a frame needs there (Kaldi's SetRequireDirectInput)."""
-
-    def direct(c: StatisticsPooling) -> StatisticsPooling:
-        return _DirectPooling(**{f.name: getattr(c, f.name) for f in fields(c)})
-
-    components = {
-        name: direct(c) if isinstance(c, StatisticsPooling) else c for name, c in nnet.components.items()
-    }
-    return context(Nnet(nnet.nodes, components))
-
-
 def chunk_starts(num_frames: int, chunk_size: int, total_context: int) -> list[int]:
     """Where chunks of `chunk_size` frames start so that their average varies least (Kaldi's
     SplitUtteranceIntoChunks).
 
-    Chunks overlap by the context; beyond that there are gaps between them, or overlaps. An utterance not
-    longer than a chunk has one chunk, which then reaches past its end.
+    Chunks overlap by `total_context`, the frames that the network needs beside an output frame, left and
+    right together; beyond that there are gaps between them, or overlaps. An utterance not longer than a chunk
+    has one, which then reaches past its end. Kaldi means the context of the layers below the pooling, but
+    nothing reads the switch that would find it, so there, and here, it is that of the whole network.
     """
     if num_frames <= chunk_size:
         return [0]

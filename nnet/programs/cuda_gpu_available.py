@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.backend import array_module, cupy_installed, gpu_available, to_device, to_host
+from nnet.backend import array_module, gpu_available, has_cupy, to_device, to_host
 from nnet.programs.program import log, run_program, warn
 
 PROG = "cuda-gpu-available"
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: Options) -> int:
     """Try the GPU; the status is the answer."""
     log(PROG, f"### IS CUDA GPU AVAILABLE? '{socket.gethostname()}' ###")
-    if not cupy_installed():
+    if not has_cupy():
         warn(PROG, "CuPy is not installed: pip install pynnet3[cuda12] or pynnet3[cuda13]")
         return 1
     if not gpu_available():

@@ -10,10 +10,11 @@ import numpy as np
 
 from nnet.formats.kinds import MATRIX, VECTOR
 from nnet.formats.tables import TableWriter, read_table
+from nnet.graph.context import context
 from nnet.programs.engine_options import ComputationOptions, stay_on_cpu
 from nnet.programs.nnet3_xvector_compute import load
 from nnet.programs.program import log, option, run_program, warn
-from nnet.xvector_chunks import batched_xvectors, frame_context
+from nnet.xvector_chunks import batched_xvectors
 from nnet.xvectors import Embedding
 
 PROG = "nnet3-xvector-compute-batched"
@@ -44,7 +45,7 @@ def run(options: Options, model: str, features: str, vectors: str) -> int:
     start = time.monotonic()
     stay_on_cpu(options, PROG)
     nnet = load(model)
-    left, right = frame_context(nnet)
+    left, right = context(nnet)
     log(PROG, f"Left/right context is {left}, {right}")
     counts = {"read": 0, "frames": 0, "written": 0}
     usable = usable_utterances(options, features, counts)

@@ -1,0 +1,1 @@
+"""Networks in the files of other programs: numpy archives and ONNX."""
