@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -53,15 +54,17 @@ class Recording:
 def download(folder: Path) -> Path:
     """The directory of recordings, cloned from GitHub unless it is there. Raises ValueError if that fails."""
     if not (folder / "recordings").is_dir():
-        print(f"$ git clone --depth 1 {ADDRESS} {folder}", flush=True)
-        try:
-            done = subprocess.run(
-                ["git", "clone", "--quiet", "--depth", "1", ADDRESS, str(folder)], check=False
-            )
-        except FileNotFoundError:
-            raise ValueError("--download needs git") from None
-        if done.returncode != 0:
-            raise ValueError(f"{ADDRESS} could not be cloned: give --recordings=DIR if you have its wavs")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+            command = ["git", "clone", "--quiet", "--depth", "1", ADDRESS, f"{place}/clone"]
+            print(f"$ {' '.join(command)}", flush=True)
+            try:
+                done = subprocess.run(command, check=False)
+            except FileNotFoundError:
+                raise ValueError("--download needs git") from None
+            if done.returncode != 0:
+                raise ValueError(f"{ADDRESS} could not be cloned: give --recordings=DIR if you have its wavs")
+            Path(place, "clone").rename(folder)
     return folder / "recordings"
 
 
@@ -79,9 +82,9 @@ def find_recordings(folder: Path) -> list[Recording]:
     return sorted(found, key=lambda r: r.key)
 
 
-def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
-    """Write top/data/{train,test}, top/lang, top/ali0, top/graph. Raises ValueError if a part is empty."""
-    everything = find_recordings(recordings)
+def find_parts(folder: Path, test_speaker: str) -> dict[str, list[Recording]]:
+    """The recordings in `folder` as `train` and `test`. Raises ValueError if one of them would be empty."""
+    everything = find_recordings(folder)
     parts = {
         "train": [r for r in everything if r.speaker != test_speaker],
         "test": [r for r in everything if r.speaker == test_speaker],
@@ -90,6 +93,12 @@ def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
         if not part:
             speakers = ", ".join(sorted({r.speaker for r in everything}))
             raise ValueError(f"--test-speaker={test_speaker} leaves nothing for {name}; there are {speakers}")
+    return parts
+
+
+def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
+    """Write top/data/{train,test}, top/lang, top/ali0 and top/graph. Raises ValueError as find_parts does."""
+    for name, part in find_parts(recordings, test_speaker).items():
         write_data(top / "data" / name, part)
         make_mfcc(top / "data" / name, MFCC)
     lexicon = {word: [p.split() for p in prons] for word, prons in LEXICON.items()}

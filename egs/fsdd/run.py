@@ -79,6 +79,7 @@ def run(options: argparse.Namespace) -> None:
     """Train, score and recognise."""
     recipe.need(*(["kaldifst", "kaldi_decoder", "kaldialign"] if options.decode or not options.kaldi else []))
     recipe.need(*([] if options.kaldi else ["soundfile", "kaldi_native_fbank"]))
+    check_inputs(options)
     start = time.monotonic()
     free = {"dir", "decode", "use_gpu"}
     recipe.claim(options.dir, {k: v for k, v in vars(options).items() if k not in free})
@@ -89,12 +90,21 @@ def run(options: argparse.Namespace) -> None:
     print(f"All of it took {result['seconds']} s. Summary page: {options.dir / 'tdnn' / 'report.html'}")
 
 
+def check_inputs(options: argparse.Namespace) -> None:
+    """Raise ValueError naming what is missing, before anything is made."""
+    for name in PREPARED if options.kaldi else ():
+        if not (options.kaldi / name).is_file():
+            path = options.kaldi / name
+            raise ValueError(
+                f"--kaldi={options.kaldi}: there is no {path}; --recordings=DIR makes do with wavs"
+            )
+    if options.recordings:
+        recordings.find_parts(options.recordings, options.test_speaker)
+
+
 def from_kaldi(options: argparse.Namespace) -> dict[str, float]:
     """Train on Kaldi's directories; scores on training, held-out and unseen data, and the word error rate."""
     k: Path = options.kaldi
-    for name in PREPARED:
-        if not (k / name).is_file():
-            raise ValueError(f"--kaldi={k}: there is no {k / name}; --recordings=DIR makes do with wavs")
     folder = options.dir / "tdnn"
     train(k / "data" / "train", k / "exp" / "ali", k / "lang", folder, options, options.num_epochs)
     result = scores(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,18 @@ def test_a_download_that_fails_names_the_way_out(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("egs.fsdd.recordings.ADDRESS", str(tmp_path / "no_such_repository"))
     with pytest.raises(ValueError, match="could not be cloned: give --recordings=DIR"):
         download(tmp_path / "download")
+
+
+def test_a_download_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "source"
+    (source / "recordings").mkdir(parents=True)
+    (source / "recordings" / "7_ann_0.wav").write_bytes(b"x")
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "--quiet"], ["add", "."], [*who, "commit", "--quiet", "-m", "all"]):
+        subprocess.run(["git", *words], cwd=source, check=True)
+    monkeypatch.setattr("egs.fsdd.recordings.ADDRESS", f"file://{source}")
+    assert [r.key for r in find_recordings(download(tmp_path / "run" / "download"))] == ["ann-7-00"]
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["download"]
 
 
 def test_a_download_that_is_there_is_not_repeated(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_missing_corpus_is_named(
     assert fsdd.main([*words, f"--dir={tmp_path / 'run'}"]) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_decoding_needs_no_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
