@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnet import tree
-from nnet.formats.model import read_am, read_nnet, write_am, write_nnet
+from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
 from steps import minibatch_size
 from steps.combine_job import BATCH_NORM, running_averages
 from steps.executor import Job
 from steps.experiment import Stage, read_json
+from steps.model_file import read_model, write_model
 from steps.run import Run, python_job
 
 PARTS = 4  # shares of the examples; fixed, so that the result does not depend on the number of cores
@@ -21,7 +22,7 @@ PARTS = 4  # shares of the examples; fixed, so that the result does not depend o
 def combine_models(
     run: Run, iterations: Sequence[int], egs: str, size: str, stage: int, earlier: object
 ) -> None:
-    """Make combined.mdl from the models of `iterations`."""
+    """Make combined.mdl (or .raw) from the models of `iterations`; `egs` is an rspecifier."""
     about = run.about("trainer.optimization.max-objective-evaluations") | {"iterations": list(iterations)}
     target = run.exp.model("combined")
     models = [str(run.exp.model(n)) for n in sorted(iterations, reverse=True)]
@@ -32,12 +33,10 @@ def combine_models(
             raise ValueError(
                 f"the final combination needs {missing[0]}, which does not exist; train it again with --stage"
             )
-        write_am(
-            read_am(models[0]).with_nnet(_combine(run, models, egs, minibatch_size.at_most(size))),
-            str(target),
-        )
+        combined = _combine(run, models, egs, minibatch_size.at_most(size))
+        write_model(read_model(Path(models[0])).with_nnet(combined), target)
 
-    run.do(Stage("combined.mdl", stage, (target,), about | {"earlier stages": earlier}), work)
+    run.do(Stage(target.name, stage, (target,), about | {"earlier stages": earlier}), work)
 
 
 def _combine(run: Run, models: list[str], egs: str, size: str) -> Nnet:

@@ -71,7 +71,7 @@ def objectives(
     batches, found = None, {}
     for n, average in enumerate(running_averages(models)):
         if batches is None:
-            batches = list(part_of(f"ark:{egs}", average, size, part, of))
+            batches = list(part_of(egs, average, size, part, of))
         if is_evaluated(n, len(models), evaluations):
             nnet = set_test_modes(average.copy(), None, True)
             found[n + 1] = {number: _totals(nnet, batch) for number, batch in batches}
@@ -89,7 +89,7 @@ def statistics(part: int, of: int, size: str, egs: str, output: Path, model: str
     for c in nnet.components.values():
         tree.scale(c, 0.0, "stat")
     scorer = Scorer(nnet, compute_accuracy=False, store_stats=True)
-    for _, batch in part_of(f"ark:{egs}", nnet, size, part, of):
+    for _, batch in part_of(egs, nnet, size, part, of):
         scorer.add(batch)
     write_nnet(nnet, str(output))
 

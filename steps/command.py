@@ -59,7 +59,7 @@ def guarded(name: str, argv: Sequence[str], options: Any, train: Callable[[Run],
 @contextmanager
 def running(options: CommonOptions, say: Callable[[str], None]) -> Iterator[Run]:
     """A run with its executors, which are closed, and their jobs killed, at the end however it comes."""
-    exp = Experiment(Path(options.dir))  # type: ignore[attr-defined]
+    exp = Experiment(Path(options.dir), options.suffix)  # type: ignore[attr-defined]
     exp.sweep()
     if options.restart:
         discard_from(exp, options.stage)

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     models = [w.split("=", 1) for w in words[split + 1 :]]
     try:
         first = read_nnet(models[0][1])
-        sets = {name: read(path, first) for name, path in (w.split("=", 1) for w in words[1:split])}
+        sets = {name: read(table, first) for name, table in (w.split("=", 1) for w in words[1:split])}
         for name, model in models:
             for which, batches in sets.items():
                 write_score(Path(words[0]) / f"compute_prob_{which}.{name}.log", model, batches, per_dim)
@@ -40,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def read(path: str, nnet: Nnet) -> list[Minibatch]:
-    """All examples of an archive as minibatches for networks like `nnet`."""
-    return list(stream_minibatches(f"ark:{path}", nnet, StreamOptions(MINIBATCH_SIZE)))
+def read(rspecifier: str, nnet: Nnet) -> list[Minibatch]:
+    """All examples of a table as minibatches for networks like `nnet`."""
+    return list(stream_minibatches(rspecifier, nnet, StreamOptions(MINIBATCH_SIZE)))
 
 
 def write_score(log: Path, model: str, batches: list[Minibatch], per_dim: bool) -> None:

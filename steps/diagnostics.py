@@ -26,7 +26,6 @@ class Diagnostics:
 
     run: Run
     method: Method
-    egs: Path
     _waiting: list[int | str] = field(default_factory=list)
     _busy: list[int | str] = field(default_factory=list)
     _releasable: set[int] = field(default_factory=set)
@@ -87,7 +86,7 @@ class Diagnostics:
             return
         self._idle.clear()
         options = ["--compute-per-dim-accuracy=true"] if self.run.options.compute_per_dim_accuracy else []
-        sets = [f"{which}={self.method.subset(self.egs, f'{which}_diagnostic')}" for which in SETS]
+        sets = [f"{which}={self.method.subset(f'{which}_diagnostic')}" for which in SETS]
         models = [f"{name}={self.run.exp.model(name)}" for name in self._busy]
         arguments = [*options, str(self.run.exp.dir / "log"), *sets, "--", *models]
         log = self.run.exp.log(f"diagnose.{self._busy[0]}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnet.files import atomic_write
 
-SUBSETS = ("combine.egs", "train_diagnostic.egs", "valid_diagnostic.egs")
 COPIED = ("cmvn_opts", "splice_opts", "info/final.ie.id", "final.mat", "global_cmvn.stats", "online_cmvn")
 
 
@@ -57,9 +58,59 @@ def archives(directory: Path, count: int) -> tuple[Path, ...]:
     return tuple(directory / f"egs.{n}.ark" for n in range(1, count + 1))
 
 
-def verify(directory: Path, info: EgsInfo, wanted: EgsInfo) -> None:
-    """Raise ValueError unless the examples in `directory` serve a training that would make `wanted`."""
-    for path in (*archives(directory, info.num_archives), *(directory / name for name in SUBSETS)):
+@dataclass(frozen=True)
+class Examples:
+    """The tables of a directory of examples. Those of multitask training are script files, with the names of
+    outputs and the weights of the examples in egs.output.N.ark and egs.weight.N.ark beside them.
+    """
+
+    directory: Path
+    multitask: bool = False
+
+    def archive(self, number: int, frame: int | None = None) -> str:
+        """Rspecifier of archive `number` (from 1); multitask ones are reduced to labelled frame `frame`."""
+        return self._table(self.archive_path(number), "egs.", f".{number}", frame)
+
+    def subset(self, name: str) -> str:
+        """Rspecifier of `combine`, `valid_diagnostic` or `train_diagnostic`."""
+        return self._table(self.subset_path(name), f"{name}.", "", None)
+
+    def archive_path(self, number: int) -> Path:
+        """The file of archive `number`."""
+        return self.directory / f"egs.{number}.{'scp' if self.multitask else 'ark'}"
+
+    def subset_path(self, name: str) -> Path:
+        """The file of a subset."""
+        return self.directory / f"{name}.{'scp' if self.multitask else 'egs'}"
+
+    def _table(self, path: Path, prefix: str, suffix: str, frame: int | None) -> str:
+        if not self.multitask:
+            return f"ark:{path}"
+        words = [sys.executable, "-m", "nnet.programs.nnet3_copy_egs", "--print-args=false"]
+        if frame is not None:
+            words.append(f"--frame={frame}")
+        for option, name in (("outputs", "output"), ("weights", "weight")):
+            table = self.directory / f"{prefix}{name}{suffix}.ark"
+            if table.is_file():
+                words.append(f"--{option}=ark:{table}")
+        return f"ark:{shlex.join([*words, f'scp:{path}', 'ark:-'])} |"
+
+
+def find_examples(directory: Path) -> Examples:
+    """The examples in `directory`. Raises ValueError unless there is just one valid_diagnostic file."""
+    plain, script = (directory / f"valid_diagnostic.{suffix}" for suffix in ("egs", "scp"))
+    if plain.exists() and script.exists():
+        raise ValueError(f"there are both {plain} and {script}: which kind of examples is meant?")
+    if not plain.exists() and not script.exists():
+        raise ValueError(f"{directory} is no directory of examples: there is no {plain} or {script.name}")
+    return Examples(directory, script.exists())
+
+
+def verify(examples: Examples, info: EgsInfo, wanted: EgsInfo) -> None:
+    """Raise ValueError unless the examples serve a training that would make `wanted`."""
+    directory = examples.directory
+    subsets = [examples.subset_path(name) for name in ("combine", "train_diagnostic", "valid_diagnostic")]
+    for path in (*(examples.archive_path(n) for n in range(1, info.num_archives + 1)), *subsets):
         if not path.exists():
             raise ValueError(f"--egs.dir: there is no {path}")
     for name in ("feat_dim", "ivector_dim", "left_context_initial", "right_context_final", "frames_per_eg"):

@@ -18,11 +18,12 @@ from nnet.examples.split import ChunkOptions
 from nnet.files import atomic_write
 from nnet.formats.basic import KaldiOutput
 from nnet.formats.examples import EXAMPLE, NnetExample
-from nnet.formats.kinds import INT_VECTOR, MATRIX
+from nnet.formats.kinds import MATRIX
 from nnet.formats.tables import random_access
 from nnet.programs.program import log, warn
 from steps.data_dir import DataDir, cmvn_options
 from steps.experiment import read_json
+from steps.labels import KINDS, LIST
 
 PROG = "nnet3-get-egs"
 BUFFER = 256 << 20  # bytes of examples held before they are written out
@@ -129,22 +130,14 @@ def examples(
     directory: Path, spec: dict[str, Any], utterances: list[str], rng: np.random.Generator, name: str
 ) -> Iterator[tuple[str, NnetExample]]:
     """(key, example) of `utterances`, dimensions noted for info/. Raises ValueError if many are unusable."""
-    work, info = directory / ".work", spec["info"]
+    work = directory / ".work"
     data = DataDir(Path(spec["feat_dir"]), cmvn_options(spec["cmvn_opts"]))
     ivectors, period = _ivectors(spec)
-    chunks = ChunkOptions(
-        num_frames=info["frames_per_eg"],
-        **{
-            k: info[k]
-            for k in ("left_context", "right_context", "left_context_initial", "right_context_final")
-        },
-    )
-    compress = spec["options"]["compress"]
-    options = MakeOptions(chunks=chunks, dim=spec["num_pdfs"], compress=compress, ivector_period=period)
+    options = _make_options(spec, period)
     maker = ExampleMaker(options, rng, lambda message: warn(PROG, message))
     features = data.features(utterances, work / f"{name}.scp")
     dims = Dims(work)
-    with random_access(f"scp:{_filtered(work, utterances, name)}", INT_VECTOR) as targets:
+    with random_access(f"scp:{_filtered(work, utterances, name)}", KINDS[spec["labels"]]) as targets:
         for key, eg in maker.stream(features, targets, ivectors):
             dims.note(eg)
             yield key, eg
@@ -154,6 +147,24 @@ def examples(
         raise ValueError(
             f"{maker.counts.problems} of {maker.counts.utterances} utterances could not be used, see above"
         )
+
+
+def _make_options(spec: dict[str, Any], ivector_period: int) -> MakeOptions:
+    info, options = spec["info"], spec["options"]
+    contexts = ("left_context", "right_context", "left_context_initial", "right_context_final")
+    chunks = ChunkOptions(
+        num_frames=info["frames_per_eg"],
+        frame_subsampling_factor=options["frame_subsampling_factor"],
+        **{name: info[name] for name in contexts},
+    )
+    return MakeOptions(
+        chunks=chunks,
+        dim=spec["dim"],
+        compress=options["compress"],
+        ivector_period=ivector_period,
+        targets_length_tolerance=options["length_tolerance"],
+        target_name="labels",
+    )
 
 
 class Dims:
@@ -192,10 +203,10 @@ def _ivectors(spec: dict[str, Any]) -> tuple[Any, int]:
 
 
 def _filtered(work: Path, utterances: list[str], name: str) -> Path:
-    """The lines of ali.scp for `utterances`."""
+    """The list of labels, cut down to `utterances`."""
     wanted = set(utterances)
-    lines = (work / "ali.scp").read_text(encoding="utf-8").splitlines(keepends=True)
-    path = work / f"ali.{name}.scp"
+    lines = (work / LIST).read_text(encoding="utf-8").splitlines(keepends=True)
+    path = work / f"targets.{name}.scp"
     path.write_text("".join(line for line in lines if line.split(maxsplit=1)[0] in wanted), encoding="utf-8")
     return path
 

@@ -1,98 +1,117 @@
-"""The stages of training frame by frame: examples, initial model, iterations, combination, priors,
-reports.
+"""The stages of training with frame-level objectives: examples, initial model, iterations, combination,
+final model, reports. What acoustic models and bare networks do differently is left to subclasses.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from nnet.formats.kinds import GENERAL_MATRIX, MATRIX
-from nnet.formats.model import read_nnet
 from nnet.formats.tables import read_table
-from steps import egs_dir, make_egs, minibatch_size
-from steps.ali_dir import AliDir
+from nnet.graph.network import Nnet
+from steps import egs_dir, make_egs
+from steps.checks import check
 from steps.combination import combine_models
 from steps.command import mail
 from steps.data_dir import DataDir, cmvn_options
 from steps.diagnostics import Diagnostics
-from steps.dropout import parse as parse_dropout
 from steps.experiment import Stage, identity
-from steps.initial_model import (
-    copy_decoding_files,
-    make_first_model,
-    make_init,
-    make_prior_scales,
-    make_transform,
-    model_context,
-)
+from steps.initial_model import make_init, make_transform, model_context
 from steps.iterations import Training
-from steps.method import FrameByFrame
-from steps.priors import adjust_priors
+from steps.labels import Labels
+from steps.method import Chunks, FrameByFrame, Method
 from steps.reports import write_reports
 from steps.run import Run
 from steps.schedule import Schedule, models_to_combine
-from steps.train_options import DnnOptions
+from steps.train_options import ChunkOptions, FrameLevelOptions, SingleFrameOptions
 
 EGS_OPTIONS = (
     "feat.online-ivector-dir",
     "feat.cmvn-opts",
     "egs.opts",
-    "egs.frames-per-eg",
     "trainer.samples-per-iter",
     "trainer.srand",
 )
-AT_LEAST_ONE = (
-    "frames_per_eg",
-    "samples_per_iter",
-    "num_jobs_initial",
-    "num_jobs_final",
-    "num_jobs_step",
-    "num_jobs_compute_prior",
-    "preserve_model_interval",
-    "max_models_combine",
-    "max_lda_jobs",
-)
+WITHOUT_EFFECT_BEFORE_THE_END = ("trainer.prior", "trainer.num-jobs-compute", "compute-average-posteriors")
 
 
-def train(run: Run) -> None:
-    """Train from the first stage that is not done to the last."""
-    options = run.options
-    assert isinstance(options, DnnOptions)
-    FrameTraining(run, options).train()
+class Numbers(NamedTuple):
+    """Kaldi's numbers of the first stages, for --stage."""
+
+    init: int
+    examples: int
+    transform: int
 
 
 @dataclass
-class FrameTraining:
-    """One run of train_dnn.py."""
+class FrameTraining(ABC):
+    """One run of a training script."""
 
     run: Run
-    options: DnnOptions
+    options: FrameLevelOptions
+    diagnostics: Diagnostics = field(init=False)
+    numbers: ClassVar[Numbers]
+
+    @abstractmethod
+    def labels(self) -> Labels:
+        """What examples are to be labelled with."""
+
+    @abstractmethod
+    def input_files(self) -> list[Path]:
+        """The files besides features and configs that decide what the final model is."""
+
+    @abstractmethod
+    def examples(self) -> egs_dir.Examples:
+        """The tables of the examples, which exist."""
+
+    @abstractmethod
+    def first_model(self, examples: Any) -> Nnet:
+        """Make model 0 unless it is there; the network of the last model there is."""
+
+    @abstractmethod
+    def finals(self) -> tuple[Path, ...]:
+        """The files that a finished run leaves."""
+
+    @abstractmethod
+    def finish(self, last: Path, archives: list[str], final: Stage) -> None:
+        """Do the stage `final` from the model `last`, the combined one or that of the last iteration."""
+
+    def begin(self) -> None:
+        """What is to be done before the first stage."""
+        return
+
+    def check(self) -> None:
+        """Raise ValueError for wrong options and missing files."""
+        check(self.options)
 
     def train(self) -> None:
         """All stages in order. Raises ValueError, OSError or JobFailed with what is wrong."""
-        check(self.options)
-        exp, ali = self.run.exp, AliDir(Path(self.options.ali_dir))
-        ali.check()
-        final = Stage("final.mdl", 10**6, (exp.model("final"),), self.run.about() | self._inputs(ali))
+        self.check()
+        exp = self.run.exp
+        final = Stage(exp.model("final").name, 10**6, self.finals(), self.run.about() | self._inputs())
         if final.is_done(exp.dir):
             self.run.say(f"{exp.model('final')} is there, made with these options: nothing to train")
-            self._clean(self.egs, None)
+            self._clean(None)
             return
-        copy_decoding_files(ali, exp)
-        info, examples = self._examples(ali)
-        self._first_model(ali, info, examples)
+        self.begin()
+        context = model_context(exp.dir, self.options.input_model)
+        info, about = self._examples(*context)
+        examples = self.examples()
+        self._first_model(examples, info, about)
         schedule = make_schedule(self.options, info.num_archives)
-        self._iterate_and_finish(schedule, final, {"examples": examples})
+        method = make_method(self.options, examples, context)
+        self._iterate_and_finish(schedule, method, examples, final, {"examples": about})
 
     @property
     def egs(self) -> Path:
         """The directory of the examples."""
         return Path(self.options.egs_dir) if self.options.egs_dir else self.run.exp.dir / "egs"
 
-    def _inputs(self, ali: AliDir) -> dict[str, Any]:
-        files = list(ali.input_files())
+    def _inputs(self) -> dict[str, Any]:
+        files = self.input_files()
         if self.options.feat_dir is not None and self.options.egs_dir is None:
             files += DataDir(Path(self.options.feat_dir), cmvn_options(self.options.cmvn_opts)).input_files()
         if self.options.input_model is not None:
@@ -101,14 +120,14 @@ class FrameTraining:
             files += sorted((self.run.exp.dir / "configs").glob("*.config"))
         return {"inputs": identity(files)}
 
-    def _examples(self, ali: AliDir) -> tuple[egs_dir.EgsInfo, Any]:
+    def _examples(self, left: int, right: int) -> tuple[egs_dir.EgsInfo, Any]:
         """Make or check the examples; what they are, and what identifies them in later stages' records."""
         o, run = self.options, self.run
-        left, right = model_context(run.exp.dir, o.input_model)
         if self._has_init:
-            make_init(run)
+            make_init(run, self.numbers.init)
+        contexts = _contexts(o, left, right)
         if o.egs_dir is None:
-            about = self._make_examples(ali, left, right)
+            about = self._make_examples(contexts)
         else:
             about = {"directory": str(self.egs), "inputs": identity([self.egs / "info/num_archives"])}
         info = egs_dir.read_info(self.egs)
@@ -116,33 +135,34 @@ class FrameTraining:
             self._first_dim(o.feat_dir, "feats.scp"),
             self._first_dim(o.online_ivector_dir, "ivector_online.scp"),
         )
-        wanted = egs_dir.EgsInfo(info.num_archives, str(o.frames_per_eg), *dims, left, right)
-        egs_dir.verify(self.egs, info, wanted)
+        wanted = egs_dir.EgsInfo(info.num_archives, o.widths, *dims, **contexts)
+        egs_dir.verify(self.examples(), info, wanted)
         make_egs.copy_properties(self.egs, run.exp.dir)
         return info, about
 
-    def _make_examples(self, ali: AliDir, left: int, right: int) -> Any:
+    def _make_examples(self, contexts: dict[str, int]) -> Any:
         o, run = self.options, self.run
         if o.feat_dir is None:
             raise ValueError("--feat-dir is required to make examples, unless --egs.dir gives existing ones")
-        data = DataDir(Path(o.feat_dir), cmvn_options(o.cmvn_opts))
+        data, labels = DataDir(Path(o.feat_dir), cmvn_options(o.cmvn_opts)), self.labels()
         data.check()
         request = make_egs.Request(
             data,
-            ali,
+            labels,
             self.egs,
             make_egs.egs_options(o.egs_opts),
-            str(o.frames_per_eg),
+            o.widths,
             o.samples_per_iter,
             o.srand,
-            left,
-            right,
+            **contexts,
             ivector_dir=Path(o.online_ivector_dir) if o.online_ivector_dir else None,
             cmvn_opts=o.cmvn_opts or "",
         )
-        about = run.about(*EGS_OPTIONS)
-        about |= {"context": [left, right], "inputs": identity([*data.input_files(), *ali.input_files()])}
-        stage = Stage("examples", -4, make_egs.outputs(self.egs), about, lambda: make_egs.discard(self.egs))
+        about = run.about(*EGS_OPTIONS) | {"labelled frames": o.widths, "context": list(contexts.values())}
+        about |= {"labels": [labels.kind, labels.dim]}
+        about["inputs"] = identity([*data.input_files(), *labels.input_files()])
+        outputs = make_egs.outputs(self.egs)
+        stage = Stage("examples", self.numbers.examples, outputs, about, lambda: make_egs.discard(self.egs))
         run.do(stage, lambda: make_egs.make_egs(request, run.egs_executor, run.say))
         return about
 
@@ -159,48 +179,39 @@ class FrameTraining:
             return int(x.shape[1])
         raise ValueError(f"{Path(directory) / name} is empty")
 
-    def _first_model(self, ali: AliDir, info: egs_dir.EgsInfo, examples: Any) -> None:
-        run, o = self.run, self.options
+    def _first_model(self, examples: egs_dir.Examples, info: egs_dir.EgsInfo, about: Any) -> None:
         if self._has_init:
-            make_transform(run, egs_dir.archives(self.egs, info.num_archives), examples)
-        if o.input_model is None:
-            make_prior_scales(run, ali)
-        make_first_model(run, ali, o.input_model, {"examples": examples})
-        nnet = read_nnet(str(run.exp.model(run.exp.last_model() or 0)))
+            used = [examples.archive(n) for n in range(1, info.num_archives + 1)]
+            make_transform(self.run, used, about, self.numbers.transform)
+        nnet = self.first_model(about)
         for name, dim in (("input", info.feat_dim), ("ivector", info.ivector_dim)):
             expected = nnet.input_dim(name) if name in nnet.input_names() else 0
             if dim != expected:
                 raise ValueError(f"the network's input '{name}' has dim {expected}, the examples have {dim}")
 
-    def _iterate_and_finish(self, schedule: Schedule, final: Stage, earlier: Any) -> None:
+    def _iterate_and_finish(
+        self, schedule: Schedule, method: Method, examples: egs_dir.Examples, final: Stage, earlier: Any
+    ) -> None:
         o, run, n = self.options, self.run, schedule.num_iters
         chosen = models_to_combine(n, schedule.archives_expanded, o.max_models_combine, o.num_jobs_final)
         chosen = chosen if o.do_final_combination else []
-        method = FrameByFrame(self.egs, o.frames_per_eg, o)
-        diagnostics = Diagnostics(run, method, self.egs)
+        self.diagnostics = Diagnostics(run, method)
         run.say(
             f"training for {o.num_epochs:g} epochs = {n} iterations, {o.num_jobs_initial} to "
             f"{o.num_jobs_final} jobs"
         )
-        about = {
-            k: v
-            for k, v in run.about().items()
-            if not k.startswith(("trainer.prior", "trainer.num-jobs-compute"))
-        }
-        training = Training(run, schedule, method, diagnostics, {*chosen, n}, self._after_iteration(schedule))
+        about = {k: v for k, v in run.about().items() if not k.startswith(WITHOUT_EFFECT_BEFORE_THE_END)}
+        keep = {*chosen, n}
+        training = Training(run, schedule, method, self.diagnostics, keep, self._after_iteration(schedule))
         if not training.train(about | earlier):
-            diagnostics.wait()
+            self.diagnostics.wait()
             return
         last = run.exp.model("combined" if chosen else n)
         if chosen:
-            combine_models(
-                run, chosen, method.subset(self.egs, "combine"), o.minibatch_size, n, about | earlier
-            )
-            diagnostics.add("combined")
-        archives = egs_dir.archives(self.egs, schedule.num_archives)
-        adjust_priors(run, last, archives, o.prior_subset_size, o.num_jobs_compute_prior, final)
-        diagnostics.wait()
-        self._clean(self.egs, n)
+            combine_models(run, chosen, method.subset("combine"), o.minibatch, n, about | earlier)
+        self.finish(last, [examples.archive(k) for k in range(1, schedule.num_archives + 1)], final)
+        self.diagnostics.wait()
+        self._clean(n)
         self._finish_reports(schedule)
 
     def _after_iteration(self, schedule: Schedule) -> Any:
@@ -219,54 +230,58 @@ class FrameTraining:
         mail(self.options.email, f"{self.run.exp.dir}: training is complete", text)
         self.run.say(f"done: {self.run.exp.model('final')}; see {self.run.exp.dir / 'report.html'}")
 
-    def _clean(self, egs: Path, num_iters: int | None) -> None:
+    def _clean(self, num_iters: int | None) -> None:
         """Remove what is not needed after training, if --cleanup."""
         exp, o = self.run.exp, self.options
         if not o.cleanup:
             return
-        if o.remove_egs and o.egs_dir is None and egs.is_dir():
-            egs_dir.remove(egs)
+        if o.remove_egs and o.egs_dir is None and self.egs.is_dir():
+            egs_dir.remove(self.egs)
         last = exp.last_model() if num_iters is None else num_iters
         for number in range(last or 0):
             if number % o.preserve_model_interval:
                 exp.model(number).unlink(missing_ok=True)
 
 
-def make_schedule(options: DnnOptions, num_archives: int) -> Schedule:
-    """The plan of the iterations."""
+def _contexts(options: FrameLevelOptions, left: int, right: int) -> dict[str, int]:
+    """Frames of context in examples: the chunks' and, added to each, the model's; -1 where ends are not
+    special.
+    """
+    o = options
+    initial, final = o.chunk_left_context_initial, o.chunk_right_context_final
+    return {
+        "left_context": o.chunk_left_context + left,
+        "right_context": o.chunk_right_context + right,
+        "left_context_initial": initial + left if initial >= 0 else -1,
+        "right_context_final": final + right if final >= 0 else -1,
+    }
+
+
+def make_method(options: FrameLevelOptions, examples: egs_dir.Examples, context: tuple[int, int]) -> Method:
+    """How jobs read the examples; `context` is the model's, left and right."""
+    if isinstance(options, ChunkOptions):
+        return Chunks(examples, options, *context)
+    assert isinstance(options, SingleFrameOptions)
+    return FrameByFrame(examples, options)
+
+
+def make_schedule(options: FrameLevelOptions, num_archives: int) -> Schedule:
+    """The plan of the iterations. Raises ValueError for more jobs than there are different shares for."""
+    if options.num_jobs_final > num_archives * options.picks:
+        raise ValueError(
+            f"--trainer.optimization.num-jobs-final={options.num_jobs_final} is more than there are "
+            f"archives, {num_archives}: jobs would do the same work; lower it, or --trainer.samples-per-iter"
+        )
     return Schedule(
         num_archives=num_archives,
-        picks=options.frames_per_eg,
+        picks=options.picks,
         num_epochs=options.num_epochs,
         jobs_initial=options.num_jobs_initial,
         jobs_final=options.num_jobs_final,
         jobs_step=options.num_jobs_step,
         initial_rate=options.initial_effective_lrate,
         final_rate=options.final_effective_lrate,
-        minibatch_size=options.minibatch_size,
+        minibatch_size=options.minibatch,
         max_param_change=options.max_param_change,
         proportional_shrink=options.proportional_shrink,
     )
-
-
-def check(options: DnnOptions) -> None:
-    """Raise ValueError for options that can be seen to be wrong without looking at any data."""
-    minibatch_size.check(options.minibatch_size)
-    parse_dropout(options.dropout_schedule)
-    for name in AT_LEAST_ONE:
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name.replace('_', '-')}={getattr(options, name)} must be at least 1")
-    for name in ("initial_effective_lrate", "final_effective_lrate", "num_epochs"):
-        if not 0 < getattr(options, name) < float("inf"):
-            raise ValueError(f"{name.replace('_', '-')}={getattr(options, name)} must be positive")
-    if not 0 <= options.momentum < 1:
-        raise ValueError(f"--trainer.optimization.momentum={options.momentum} must be at least 0 and below 1")
-    if options.input_model is not None and not Path(options.input_model).is_file():
-        raise ValueError(f"--trainer.input-model={options.input_model} does not exist")
-    if options.input_model is None and not (Path(options.dir) / "configs/final.config").is_file():
-        raise ValueError(
-            f"there is no {options.dir}/configs/final.config: "
-            "write it with xconfig-to-configs, or give --trainer.input-model"
-        )
-    if options.egs_dir is not None and not Path(options.egs_dir).is_dir():
-        raise ValueError(f"--egs.dir={options.egs_dir} does not exist")

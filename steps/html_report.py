@@ -71,7 +71,8 @@ def _heading(s: Summary) -> str:
 
 
 def _final_scores(s: Summary) -> dict[str, float]:
-    return read_scores(s.dir / "log" / "compute_prob_valid.combined.log")
+    logs = (s.dir / "log" / f"compute_prob_valid.{name}.log" for name in ("combined", "final"))
+    return next(filter(None, map(read_scores, logs)), {})
 
 
 def _section(title: str, content: str, kind: str = "") -> str:

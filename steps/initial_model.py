@@ -12,7 +12,7 @@ import numpy as np
 from nnet.examples.lda import feature_transform, sum_stats
 from nnet.formats.basic import open_output
 from nnet.formats.matrix import write_matrix, write_vector
-from nnet.formats.model import AmNnet, am_nnet, read_nnet, write_am
+from nnet.formats.model import AmNnet, am_nnet, read_nnet, write_am, write_nnet
 from nnet.formats.transition_update import priors, update
 from nnet.graph.context import left_context, right_context
 from steps.ali_dir import AliDir
@@ -28,44 +28,50 @@ def model_context(directory: Path, input_model: str | None) -> tuple[int, int]:
     if input_model is not None:
         nnet = read_nnet(input_model)
         return left_context(nnet), right_context(nnet)
-    path = directory / "configs" / "vars"
-    values = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition("=")
-        values[key.strip().removeprefix("model_")] = value.strip()
+    values = config_vars(directory)
     try:
         return int(values["left_context"]), int(values["right_context"])
     except (KeyError, ValueError):
         raise ValueError(
-            f"{path} must hold model_left_context=N and model_right_context=N, as xconfig-to-configs writes "
-            "it"
+            f"{directory / 'configs/vars'} must hold model_left_context=N and model_right_context=N, as "
+            "xconfig-to-configs writes it"
         ) from None
 
 
-def make_init(run: Run) -> None:
-    """Stage -5: init.raw, the layers up to the input transform."""
+def config_vars(directory: Path) -> dict[str, str]:
+    """The variables in configs/vars, names without `model_`; none if there is no such file."""
+    path = directory / "configs" / "vars"
+    values = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        key, _, value = line.partition("=")
+        values[key.strip().removeprefix("model_")] = value.strip()
+    return values
+
+
+def make_init(run: Run, number: int) -> None:
+    """Stage `number`: init.raw, the layers up to the input transform."""
     config = run.exp.dir / "configs" / "init.config"
-    stage = Stage("init.raw", -5, (run.exp.dir / "init.raw",), {"inputs": identity([config])})
+    stage = Stage("init.raw", number, (run.exp.dir / "init.raw",), {"inputs": identity([config])})
     run.do(stage, lambda: _nnet_init(run, "nnet_init", INIT_SEED, [config], run.exp.dir / "init.raw"))
 
 
-def make_transform(run: Run, egs: Sequence[Path], egs_about: object) -> None:
-    """Stage -3: lda.mat from the statistics of init.raw's output on some archives."""
+def make_transform(run: Run, egs: Sequence[str], egs_about: object, number: int) -> None:
+    """Stage `number`: lda.mat from the statistics of init.raw's output on some archives (rspecifiers)."""
     target = run.exp.dir / "lda.mat"
     about = run.about("trainer.lda.rand-prune", "trainer.lda.max-lda-jobs", "trainer.srand")
     about |= {"examples": egs_about, "inputs": identity([run.exp.dir / "configs" / "init.config"])}
-    if run.do(Stage("lda.mat", -3, (target,), about), lambda: _estimate_transform(run, egs, target)):
+    if run.do(Stage("lda.mat", number, (target,), about), lambda: _estimate_transform(run, egs, target)):
         run.say(f"input transform: {target}")
     link(run.exp.dir, "lda.mat")
 
 
-def _estimate_transform(run: Run, egs: Sequence[Path], target: Path) -> None:
+def _estimate_transform(run: Run, egs: Sequence[str], target: Path) -> None:
     used = egs[: run.options.max_lda_jobs]
     parts = [run.exp.dir / f"{n}.lda_stats" for n in range(1, len(used) + 1)]
     jobs = []
     for n, (archive, part) in enumerate(zip(used, parts), 1):
         options = [f"--rand-prune={run.options.rand_prune}", f"--srand={run.options.srand + n}"]
-        arguments = [*options, str(run.exp.dir / "init.raw"), f"ark:{archive}", str(part)]
+        arguments = [*options, str(run.exp.dir / "init.raw"), archive, str(part)]
         log = run.exp.log(f"get_lda_stats.{n}")
         jobs.append(python_job(f"get_lda_stats.{n}", "nnet.programs.nnet3_acc_lda_stats", arguments, log))
     run.jobs(jobs)
@@ -110,8 +116,7 @@ def make_first_model(run: Run, ali: AliDir, input_model: str | None, earlier: ob
 def _first_model(run: Run, ali: AliDir, input_model: str | None) -> AmNnet:
     raw = run.exp.dir / "0.raw"
     if input_model is None:
-        base = [run.exp.dir / "init.raw"] if (run.exp.dir / "configs" / "init.config").exists() else []
-        _nnet_init(run, "add_first_layer", FINAL_SEED, [*base, run.exp.dir / "configs" / "final.config"], raw)
+        _whole_network(run, FINAL_SEED, raw)
     nnet = read_nnet(input_model or str(raw))
     dim = nnet.output_dim("output")
     if dim != ali.num_pdfs:
@@ -124,6 +129,27 @@ def _first_model(run: Run, ali: AliDir, input_model: str | None) -> AmNnet:
         raise ValueError(f"{ali.path}: the alignments hold no frame")
     raw.unlink(missing_ok=True)
     return am_nnet(transitions, nnet).with_priors(priors(ali.transitions, ali.id_counts))
+
+
+def make_first_raw(run: Run, input_model: str | None, earlier: object) -> None:
+    """Stage -1: 0.raw, the whole network, by the seed of the run; or a copy of the given one."""
+    target, configs = run.exp.model(0), run.exp.dir / "configs"
+    inputs = [Path(input_model)] if input_model else sorted(configs.glob("*.config"))
+    about = run.about("trainer.srand") | {"inputs": identity(inputs), "earlier stages": earlier}
+
+    def work() -> None:
+        if input_model is None:
+            _whole_network(run, run.options.srand, target)
+        else:
+            write_nnet(read_nnet(input_model), str(target))
+
+    run.do(Stage(target.name, -1, (target,), about), work)
+
+
+def _whole_network(run: Run, seed: int, output: Path) -> None:
+    configs = run.exp.dir / "configs"
+    base = [run.exp.dir / "init.raw"] if (configs / "init.config").exists() else []
+    _nnet_init(run, "add_first_layer", seed, [*base, configs / "final.config"], output)
 
 
 def _nnet_init(run: Run, name: str, seed: int, inputs: Sequence[Path], output: Path) -> None:

@@ -7,12 +7,12 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnet import tree
 from nnet.combine import average, scale_net
-from nnet.formats.model import AmNnet, read_am, read_nnet, write_am, write_nnet
+from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
 from nnet.programs.nnet3_show_progress import norms
 from steps import dropout
@@ -20,6 +20,7 @@ from steps.diagnostics import Diagnostics
 from steps.executor import Job, JobFailed
 from steps.experiment import Changed, Stage, read_json, write_json
 from steps.method import Method, common_arguments
+from steps.model_file import Model, read_model, write_model
 from steps.outcome import Outcome, accepted, best, read_objective, read_seconds
 from steps.progress_line import Clock, progress_line
 from steps.records import change_norms, component_sums, iteration_record, write_progress_log
@@ -70,19 +71,20 @@ class Training:
 
     def _iterate_from(self, last: int) -> bool:
         """Files of an iteration are written while the next one's jobs already run."""
-        am, clock = read_am(str(self.run.exp.model(last))), Clock(self.schedule)
+        model, clock = read_model(self.run.exp.model(last)), Clock(self.schedule)
         store: Callable[[], None] = lambda: None  # noqa: E731
         for iteration in self.schedule:
             if iteration.number == self.run.options.exit_stage:
                 store()
                 self.run.say(f"stopping before iteration {iteration.number}, as --exit-stage says")
                 return False
-            check_l2(iteration, penalties(am.nnet))
+            check_l2(iteration, penalties(model.nnet))
             if iteration.number >= last:
                 start = time.time()
-                futures = self._start_jobs(iteration, am.nnet)
+                shrunk = replace(iteration, shrink=self.method.shrink(iteration, model.nnet))
+                futures = self._start_jobs(shrunk, model.nnet)
                 store()
-                am, store = self._finish(iteration, futures, am, start, clock)
+                model, store = self._finish(shrunk, futures, model, start, clock)
         store()
         return True
 
@@ -119,10 +121,10 @@ class Training:
         self,
         iteration: Iteration,
         futures: list[Future[float] | None],
-        am: AmNnet,
+        model: Model,
         start: float,
         clock: Clock,
-    ) -> tuple[AmNnet, Callable[[], None]]:
+    ) -> tuple[Model, Callable[[], None]]:
         """Wait for the jobs; the next model, and what stores it and all that is known of the iteration."""
         exp, number, outcomes = self.run.exp, iteration.number, self._outcomes(iteration, futures)
         models = self._usable_models(iteration, outcomes)
@@ -133,18 +135,18 @@ class Training:
         def store() -> None:
             record = iteration_record(iteration, outcomes, [o.job for o in good], seconds, self.curves)
             stats = [read_json(exp.job_stats(number, o.job)) for o in good]
-            change = change_norms(am.nnet, nnet)
+            change = change_norms(model.nnet, nnet)
             record["components"] = component_sums(stats, change, norms(nnet.components))
-            write_progress_log(exp.log(f"progress.{number + 1}"), nnet, change, norms(am.nnet.components))
+            write_progress_log(exp.log(f"progress.{number + 1}"), nnet, change, norms(model.nnet.components))
             write_json(exp.record(number), record)
-            write_am(am.with_nnet(nnet), str(exp.model(number + 1)))
+            write_model(model.with_nnet(nnet), exp.model(number + 1))
             self._tidy(iteration)
             self.diagnostics.add(number + 1)
             clock.passed(iteration, seconds)
             self.run.say(progress_line(self.schedule, record, self.diagnostics.latest(), clock))
             self.after_iteration(number)
 
-        return am.with_nnet(nnet), store
+        return model.with_nnet(nnet), store
 
     def _outcomes(self, iteration: Iteration, futures: list[Future[float] | None]) -> list[Outcome]:
         """Results of all jobs. Raises JobFailed for a job that failed otherwise than by diverging."""

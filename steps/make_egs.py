@@ -11,26 +11,30 @@ from random import Random
 from typing import Any
 
 from nnet.files import atomic_write
-from nnet.formats.kinds import INT_VECTOR
-from nnet.formats.tables import TableWriter
-from steps.ali_dir import AliDir
 from steps.data_dir import DataDir
 from steps.egs_dir import COPIED, EgsInfo, archives, read_info
+from steps.egs_scripts import write_scripts
 from steps.executor import Executor, Job, run_all
 from steps.experiment import write_json
+from steps.labels import Labels
 from steps.options import option, parse
 from steps.run import python_job
 
 WORK = ".work"
-TOLERATED = 0.05  # of the utterances may lack features or alignments
 
 
 @dataclass(frozen=True)
 class EgsOptions:
-    """Options of get_egs.sh that --egs.opts may hold."""
+    """Options of get_egs.sh and get_egs_targets.sh that --egs.opts may hold."""
 
     num_utts_subset: int = option(
         "num-utts-subset", 300, "utterances held out, and of training data in diagnostics"
+    )
+    num_utts_subset_valid: int | None = option(
+        "num-utts-subset-valid", None, "utterances held out, if not that many", kind="int"
+    )
+    num_utts_subset_train: int | None = option(
+        "num-utts-subset-train", None, "training utterances in diagnostics, if not that many", kind="int"
     )
     num_valid_frames_combine: int = option("num-valid-frames-combine", 0, "held-out frames in combine.egs")
     num_train_frames_combine: int = option(
@@ -39,6 +43,23 @@ class EgsOptions:
     num_frames_diagnostic: int = option("num-frames-diagnostic", 10000, "frames in each set of diagnostics")
     nj: int = option("nj", 6, "jobs that make examples")
     compress: bool = option("compress", True, "store features in compressed form")
+    frame_subsampling_factor: int = option("frame-subsampling-factor", 1, "frames of features per target")
+    length_tolerance: int = option(
+        "length-tolerance", 2, "frames by which features and targets may differ in length"
+    )
+    generate_egs_scp: bool = option(
+        "generate-egs-scp", False, "also write egs.scp and the scp of each subset, for multilingual training"
+    )
+
+    @property
+    def num_held_out(self) -> int:
+        """Utterances held out."""
+        return self.num_utts_subset if self.num_utts_subset_valid is None else self.num_utts_subset_valid
+
+    @property
+    def num_diagnostic(self) -> int:
+        """Training utterances in diagnostics."""
+        return self.num_utts_subset if self.num_utts_subset_train is None else self.num_utts_subset_train
 
 
 def egs_options(text: str | None) -> EgsOptions:
@@ -54,7 +75,7 @@ class Request:
     """What examples are wanted; contexts in frames (-1: utterance ends are not special)."""
 
     data: DataDir
-    ali: AliDir
+    labels: Labels
     directory: Path
     options: EgsOptions
     frames_per_eg: str
@@ -80,7 +101,7 @@ class Request:
 def make_egs(request: Request, executor: Executor, say: Any) -> None:
     """Make all examples, going on where an interrupted run stopped."""
     request.work.mkdir(parents=True, exist_ok=True)
-    utterances, num_frames = _prepare_alignments(request, say)
+    utterances, num_frames = _prepare_labels(request, say)
     valid, train, subset = choose_utterances(request, utterances)
     info = describe(request, num_frames)
     _write_lists(request, info, valid, train, subset)
@@ -100,6 +121,8 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
     info = replace(
         info, feat_dim=read_dim(request.work / "feat_dim"), ivector_dim=read_dim(request.work / "ivector_dim")
     )
+    if request.options.generate_egs_scp:
+        write_scripts(request.directory, info.num_archives)
     info.write(request.directory)
     shutil.rmtree(request.work)
 
@@ -113,7 +136,8 @@ def choose_utterances(request: Request, utterances: Sequence[str]) -> tuple[list
     """
     if len(utterances) < 2:
         raise ValueError(f"{len(utterances)} utterances are too few: one must be held out and one trained on")
-    count = min(request.options.num_utts_subset, max(1, len(utterances) // 5))
+    share = max(1, len(utterances) // 5)
+    count = min(request.options.num_held_out, share)
     rng = Random(request.srand)
     held_out = set(request.data.same_source(rng.sample(sorted(utterances), count)))
     valid = [u for u in utterances if u in held_out]
@@ -122,12 +146,20 @@ def choose_utterances(request: Request, utterances: Sequence[str]) -> tuple[list
         raise ValueError(
             f"all {len(utterances)} utterances are versions of the held-out ones (utt2uniq): none to train on"
         )
-    subset = set(rng.sample(train, min(count, len(train))))
+    subset = set(rng.sample(train, min(request.options.num_diagnostic, share, len(train))))
     return valid, train, [u for u in train if u in subset]
 
 
 def describe(request: Request, num_frames: int) -> EgsInfo:
-    """What info/ will say; dimensions are filled in when the features have been seen."""
+    """What info/ will say; dimensions are filled in when the features have been seen.
+
+    ValueError for examples of whole utterances, which cannot be counted beforehand.
+    """
+    if request.principal < 1:
+        raise ValueError(
+            f"examples of {request.frames_per_eg} labelled frames cannot be shared out to archives here; "
+            "make examples of whole utterances with nnet3-get-egs and give them by --egs.dir"
+        )
     per_archive = request.principal * request.samples_per_iter
     count = num_frames // per_archive + 1
     return EgsInfo(
@@ -142,19 +174,6 @@ def describe(request: Request, num_frames: int) -> EgsInfo:
         num_frames=num_frames,
         egs_per_archive=num_frames // (request.principal * count),
     )
-
-
-def check_match(features: int, alignments: int, both: int, say: Any) -> None:
-    """Count utterances with only one of the two; ValueError if more than 5 % of either cannot be used."""
-    for have, lack, total in (("features", "alignment", features), ("an alignment", "features", alignments)):
-        missing = total - both
-        if missing:
-            say(f"warning: {missing} of {total} utterances with {have} have no {lack}; they are left out")
-        if missing > TOLERATED * total:
-            raise ValueError(
-                f"{missing} of {total} utterances with {have} have no {lack}, more than {TOLERATED:.0%}; "
-                "do --feat-dir and --ali-dir belong together?"
-            )
 
 
 def copy_properties(egs: Path, directory: Path) -> None:
@@ -184,26 +203,22 @@ def outputs(directory: Path) -> tuple[Path, ...]:
 def discard(directory: Path) -> None:
     """Remove all examples and what an interrupted run left of making them."""
     shutil.rmtree(directory / WORK, ignore_errors=True)
-    for path in (*directory.glob("*.egs"), *directory.glob("egs.*.ark"), *directory.glob("info/*")):
+    for path in (
+        *directory.glob("*.egs"),
+        *directory.glob("egs.*.ark"),
+        *directory.glob("*.scp"),
+        *directory.glob("info/*"),
+    ):
         path.unlink()
 
 
-def _prepare_alignments(request: Request, say: Any) -> tuple[list[str], int]:
-    """Pdfs by utterance as one archive with an index; the utterances with features and labels, and their
-    frames.
-    """
-    done, ark, scp = (request.work / name for name in ("utterances", "ali.ark", "ali.scp"))
+def _prepare_labels(request: Request, say: Any) -> tuple[list[str], int]:
+    """The utterances with features and labels, and their frames; an interrupted run's are taken over."""
+    done = request.work / "utterances"
     if not done.exists():
-        lengths, found = {}, 0
-        with TableWriter(f"ark,scp:{ark},{scp}", INT_VECTOR) as writer:
-            for utterance, ids in request.ali.alignments():
-                found += 1
-                if utterance in request.data.feats:
-                    writer.write(utterance, request.ali.transitions.pdf_of(ids))
-                    lengths[utterance] = len(ids)
-        check_match(len(request.data.feats), found, len(lengths), say)
+        lengths = request.labels.prepare(request.data, request.work, say)
         with atomic_write(done, text=True) as stream:
-            stream.writelines(f"{u} {lengths[u]}\n" for u in request.data.feats if u in lengths)
+            stream.writelines(f"{u} {n}\n" for u, n in lengths)
     pairs = [line.split() for line in done.read_text(encoding="utf-8").splitlines()]
     return [u for u, _ in pairs], sum(int(n) for _, n in pairs)
 
@@ -220,7 +235,8 @@ def _write_lists(
             stream.writelines(u + "\n" for u in utterances)
     with atomic_write(request.directory / "cmvn_opts", text=True) as stream:
         stream.write(f"{request.cmvn_opts}\n")
-    shutil.copy(request.ali.path / "tree", request.directory / "tree")
+    for path in request.labels.copied():
+        shutil.copy(path, request.directory / path.name)
     write_json(request.work / "spec.json", _spec(request, info))
 
 
@@ -230,7 +246,8 @@ def _spec(request: Request, info: EgsInfo) -> dict[str, Any]:
         "feat_dir": str(request.data.path),
         "cmvn_opts": request.cmvn_opts,
         "ivector_dir": str(request.ivector_dir) if request.ivector_dir else None,
-        "num_pdfs": request.ali.num_pdfs,
+        "labels": request.labels.kind,
+        "dim": request.labels.dim,
         "srand": request.srand,
         "principal": request.principal,
         "options": asdict(request.options),

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
+from nnet.graph.network import Nnet
+from steps.egs_dir import Examples
+from steps.saturation import shrink
 from steps.schedule import Iteration, Share
-from steps.train_options import CommonOptions
+from steps.train_options import ChunkOptions, CommonOptions, SingleFrameOptions
 
 
 class Method(Protocol):
@@ -20,43 +22,83 @@ class Method(Protocol):
     def program(self) -> str:
         """The module of the training program."""
 
-    @property
-    def picks(self) -> int:
-        """Passes over the archives per epoch."""
-
     def arguments(self, iteration: Iteration, share: Share) -> list[str]:
         """Options and examples for one job, between the common options and the output model."""
 
-    def subset(self, egs: Path, name: str) -> str:
-        """Where the examples `combine`, `valid_diagnostic`, `train_diagnostic` lie."""
+    def subset(self, name: str) -> str:
+        """Rspecifier of the examples `combine`, `valid_diagnostic`, `train_diagnostic`."""
+
+    def shrink(self, iteration: Iteration, nnet: Nnet) -> float:
+        """The factor on the parameters of `nnet` before an iteration."""
 
 
 @dataclass(frozen=True)
 class FrameByFrame:
-    """One labelled frame of every example per pass over the archives (train_dnn.py)."""
+    """One labelled frame of every example per pass over the archives (train_dnn.py, train_raw_dnn.py)."""
 
-    egs: Path
-    frames_per_eg: int
-    options: CommonOptions
+    examples: Examples
+    options: SingleFrameOptions
     program: str = "nnet.programs.nnet3_train"
 
-    @property
-    def picks(self) -> int:
-        return self.frames_per_eg
+    def arguments(self, iteration: Iteration, share: Share) -> list[str]:
+        """Copying, shuffling and merging happen inside nnet3-train; of multitask examples only the latter
+        two.
+        """
+        if self.examples.multitask:
+            chosen, examples = [], self.examples.archive(share.archive, share.pick)
+        else:
+            chosen, examples = [f"--egs.frame={share.pick}"], self.examples.archive(share.archive)
+        augmentation = getattr(self.options, "image_augmentation_opts", None)
+        if augmentation:
+            chosen.append(f"--egs.augment-image=--srand={share.index + self.options.srand} {augmentation}")
+        return [*chosen, *_merging(self.options, iteration), examples]
+
+    def subset(self, name: str) -> str:
+        """A table beside the training examples."""
+        return self.examples.subset(name)
+
+    def shrink(self, iteration: Iteration, nnet: Nnet) -> float:
+        """What --proportional-shrink gives."""
+        return iteration.shrink
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Whole examples (train_rnn.py, train_raw_rnn.py); contexts are the model's, in frames."""
+
+    examples: Examples
+    options: ChunkOptions
+    left_context: int
+    right_context: int
+    program: str = "nnet.programs.nnet3_train"
 
     def arguments(self, iteration: Iteration, share: Share) -> list[str]:
-        """Copying, shuffling and merging happen inside nnet3-train."""
+        """Derivatives go `deriv_truncate_margin` frames further than the frames that a chunk needs."""
+        margin = self.options.deriv_truncate_margin
         return [
-            f"--egs.frame={share.pick}",
-            f"--egs.shuffle-buffer-size={self.options.shuffle_buffer_size}",
-            f"--egs.srand={self.options.srand + iteration.number}",
-            f"--egs.minibatch-size={iteration.minibatch_size}",
-            f"ark:{self.egs / f'egs.{share.archive}.ark'}",
+            f"--optimization.min-deriv-time={-margin - self.left_context}",
+            f"--optimization.max-deriv-time-relative={margin + self.right_context}",
+            *_merging(self.options, iteration),
+            self.examples.archive(share.archive),
         ]
 
-    def subset(self, egs: Path, name: str) -> str:
-        """An archive beside the training examples."""
-        return str(egs / f"{name}.egs")
+    def subset(self, name: str) -> str:
+        """A table beside the training examples."""
+        return self.examples.subset(name)
+
+    def shrink(self, iteration: Iteration, nnet: Nnet) -> float:
+        """--shrink-value for saturated networks."""
+        value, threshold = self.options.shrink_value, self.options.shrink_saturation_threshold
+        raw = self.options.suffix == "raw"
+        return shrink(iteration.shrink, value, threshold, nnet, iteration.number, raw)
+
+
+def _merging(options: CommonOptions, iteration: Iteration) -> list[str]:
+    return [
+        f"--egs.shuffle-buffer-size={options.shuffle_buffer_size}",
+        f"--egs.srand={options.srand + iteration.number}",
+        f"--egs.minibatch-size={iteration.minibatch_size}",
+    ]
 
 
 def common_arguments(options: CommonOptions, iteration: Iteration) -> list[str]:

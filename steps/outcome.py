@@ -12,7 +12,8 @@ from pathlib import Path
 
 FAR_BEHIND = 1.0  # a model whose objective is so much below the best one's is left out
 _OBJECTIVE = re.compile(
-    r"^LOG .* Overall average objective function for 'output' is (?P<value>\S.*) over (?P<weight>\S+) frames"
+    r"^LOG .* Overall average objective function for '(?P<output>[^']+)' is (?P<value>\S.*) over "
+    r"(?P<weight>\S+) frames"
 )
 _SECONDS = re.compile(r"^# Accounting: time=([0-9]+) ")
 
@@ -34,16 +35,21 @@ class Outcome:
 def read_objective(log: Path) -> tuple[float, float] | None:
     """Objective per frame and frames that a training log ends with, or None if it ends without.
 
-    Of `A + B = C` (with an auxiliary term) it is C, as in Kaldi.
+    Of `A + B = C` (with an auxiliary term) it is C, as in Kaldi. Of networks without an output called
+    `output` (multitask training), where Kaldi knows no objective, it is the average over all outputs.
     """
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return None
-    for line in reversed(lines):
+    totals = {}
+    for line in lines:
         if found := _OBJECTIVE.search(line):
-            return float(found["value"].split()[-1]), float(found["weight"])
-    return None
+            totals[found["output"]] = float(found["value"].split()[-1]), float(found["weight"])
+    if "output" in totals or not totals:
+        return totals.get("output")
+    frames = math.fsum(weight for _, weight in totals.values())
+    return math.fsum(value * weight for value, weight in totals.values()) / frames, frames
 
 
 def read_seconds(log: Path) -> float | None:

@@ -21,42 +21,43 @@ from nnet.formats.model import read_am, read_nnet, write_am
 from nnet.formats.tables import read_table
 from nnet.graph.plan import PlanCache
 from nnet.score import compute
-from steps.experiment import Stage
 from steps.run import Run, python_job
 
 MINIBATCH_SIZE = "1:128"
 
 
-def adjust_priors(
-    run: Run, model: Path, archives: Sequence[Path], subset_size: int, num_jobs: int, stage: Stage
-) -> None:
-    """Make final.mdl from `model`: job j reads archive j; where Kaldi has more jobs than archives all
-    read the first.
+def posterior_total(
+    run: Run, model: Path, archives: Sequence[str], subset_size: int, num_jobs: int, name: str
+) -> np.ndarray:
+    """(num_pdfs,) float64, the sum of posteriors over some examples, also written to post.NAME.vec.
+
+    Job j reads archive j (an rspecifier); where Kaldi has more jobs than archives all read the first.
     """
+    used = archives[:num_jobs]
+    sums = [run.exp.dir / f".post.{n}.npy" for n in range(1, len(used) + 1)]
+    jobs = []
+    for n, (archive, out) in enumerate(zip(used, sums), 1):
+        title = f"get_post.{name}.{n}"
+        arguments = [str(model), archive, str(subset_size), str(n), str(out)]
+        jobs.append(python_job(title, "steps.priors", arguments, run.exp.log(title)))
+    run.jobs(jobs)
+    total = np.sum([np.load(p) for p in sums], axis=0)
+    for path in sums:
+        path.unlink()
+    with open_output(str(run.exp.dir / f"post.{name}.vec"), True) as out_vec:
+        write_vector(out_vec, total.astype(np.float32))
+    return total
 
-    def work() -> None:
-        used = archives[:num_jobs]
-        sums = [run.exp.dir / f".post.{n}.npy" for n in range(1, len(used) + 1)]
-        jobs = []
-        for n, (archive, out) in enumerate(zip(used, sums), 1):
-            name = f"get_post.{model.stem}.{n}"
-            arguments = [str(model), str(archive), str(subset_size), str(n), str(out)]
-            jobs.append(python_job(name, "steps.priors", arguments, run.exp.log(name)))
-        run.jobs(jobs)
-        total = np.sum([np.load(p) for p in sums], axis=0)
-        for path in sums:
-            path.unlink()
-        with open_output(str(run.exp.dir / f"post.{model.stem}.vec"), True) as out_vec:
-            write_vector(out_vec, total.astype(np.float32))
-        am = read_am(str(model))
-        new = (total / total.sum()).astype(np.float32)
-        run.say(
-            f"priors from {total.sum():.0f} frames; K-L divergence from the old ones "
-            f"{divergence(am.priors, new):.4g}"
-        )
-        write_am(am.with_priors(new), str(stage.outputs[0]))
 
-    run.do(stage, work)
+def adjust_priors(run: Run, model: Path, total: np.ndarray, output: Path) -> None:
+    """Write `model` to `output` with priors in proportion to `total`."""
+    am = read_am(str(model))
+    new = (total / total.sum()).astype(np.float32)
+    run.say(
+        f"priors from {total.sum():.0f} frames; K-L divergence from the old ones "
+        f"{divergence(am.priors, new):.4g}"
+    )
+    write_am(am.with_priors(new), str(output))
 
 
 def divergence(old: np.ndarray, new: np.ndarray) -> float:
@@ -69,12 +70,12 @@ def divergence(old: np.ndarray, new: np.ndarray) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`steps.priors MODEL ARCHIVE EXAMPLES SEED OUTPUT`: the sum of posteriors over a random subset, as
+    """`steps.priors MODEL RSPECIFIER EXAMPLES SEED OUTPUT`: the sum of posteriors over a random subset, as
     .npy.
     """
-    model, archive, count, seed, output = list(sys.argv[1:] if argv is None else argv)
+    model, examples, count, seed, output = list(sys.argv[1:] if argv is None else argv)
     try:
-        total = posterior_sum(model, f"ark:{archive}", int(count), int(seed))
+        total = posterior_sum(model, examples, int(count), int(seed))
         with atomic_write(output) as stream:
             np.save(stream, total)
     except (ValueError, OSError) as error:

@@ -50,6 +50,8 @@ def progress_line(
         f"rate {record['learning_rate']:.4g}",
         f"objective {record['objective']:.4g}",
     ]
+    if record["shrink"] != 1.0:
+        parts.insert(-1, f"shrink {record['shrink']:.5g}")
     if valid is not None:
         parts.append(f"valid({valid[0]}) {valid[1]:.4g}, {valid[2]:.1%} right")
     parts.append(f"{record['seconds']:.1f} s")

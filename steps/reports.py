@@ -1,4 +1,4 @@
-"""The reports of a run, finished or not: accuracy.report, regularization.tsv and report.html."""
+"""The reports of a run, finished or not: accuracy.report, regularization.tsv, report.html."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from steps.run import Run
 from steps.schedule import Schedule
 
 
+def accuracy_name(suffix: str) -> str:
+    """What Kaldi calls the report of a run with models of this suffix."""
+    return "accuracy.report" if suffix == "mdl" else "accuracy.output.report"
+
+
 def write_reports(run: Run, schedule: Schedule) -> str:
     """Write all reports from what is known now; returns the text of accuracy.report."""
     exp = run.exp
@@ -20,7 +25,7 @@ def write_reports(run: Run, schedule: Schedule) -> str:
     text = accuracy_report(scores, records)
     summary = Summary(exp.dir, schedule.num_iters, records, scores, penalty, as_dict(run.options))
     for name, content in (
-        ("accuracy.report", text),
+        (accuracy_name(exp.suffix), text),
         ("regularization.tsv", table(penalty)),
         ("report.html", page(summary)),
     ):

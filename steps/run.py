@@ -36,6 +36,7 @@ FREE = frozenset(
         "retries",
         "restart",
         "lang",
+        "nj",
         "dir",
         "trainer.optimization.combine-sum-to-one-penalty",
         "trainer.compute-per-dim-accuracy",

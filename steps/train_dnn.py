@@ -4,12 +4,10 @@ script does.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
-from steps.executor import THREAD_VARIABLES
-from steps.options import parse, usage
+from steps.script import run_script
 from steps.train_options import DnnOptions
 
 HEADING = """Train a feed-forward acoustic model with frame-level cross-entropy, from features and alignments.
@@ -24,21 +22,7 @@ given again."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in words or not words:
-        print(usage(DnnOptions, HEADING), file=sys.stderr)
-        return 0 if words else 1
-    try:
-        options = parse(DnnOptions, words)
-    except (ValueError, OSError) as error:
-        print(f"train_dnn.py: {error}", file=sys.stderr)
-        return 1
-    for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")  # before numpy is imported: the driver's own arithmetic is small
-    from steps.command import guarded  # noqa: PLC0415
-    from steps.frame_training import train  # noqa: PLC0415
-
-    return guarded("train_dnn.py", words, options, train)
+    return run_script("train_dnn.py", HEADING, DnnOptions, "steps.acoustic_training", argv)
 
 
 if __name__ == "__main__":

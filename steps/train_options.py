@@ -1,8 +1,9 @@
-"""The options of steps/train_dnn.py under Kaldi's names, and those that all training scripts share."""
+"""The options of the frame-level training scripts under Kaldi's names, and those that all scripts share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from steps.options import option, required
 
@@ -12,6 +13,8 @@ _OPT = "trainer.optimization."
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions:
     """Options of every training script (Kaldi's CommonParser), then a few of our own."""
+
+    suffix: ClassVar[str] = "mdl"  # of the models: mdl for acoustic models, raw for bare networks
 
     online_ivector_dir: str | None = option(
         "feat.online-ivector-dir", None, "directory of ivector_online.scp"
@@ -141,19 +144,132 @@ class CommonOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DnnOptions(CommonOptions):
-    """Options of train_dnn.py."""
+class FrameLevelOptions(CommonOptions):
+    """Options of all four scripts with frame-level objectives."""
 
-    frames_per_eg: int = option("egs.frames-per-eg", 8, "labelled frames per example")
-    minibatch_size: str = option(
-        _OPT + "minibatch-size", "512", "sequences per minibatch, or a rule of nnet3-merge-egs"
-    )
     input_model: str | None = option(
         "trainer.input-model", None, "model to start from instead of DIR/configs"
     )
     prior_subset_size: int = option("trainer.prior-subset-size", 20000, "examples per job for the priors")
     num_jobs_compute_prior: int = option("trainer.num-jobs-compute-prior", 10, "jobs for the priors")
     feat_dir: str | None = option("feat-dir", None, "data directory with feats.scp, utt2spk, cmvn.scp")
+    dir: str = required("dir", "experiment directory, with configs/ unless --trainer.input-model is given")
+
+    @property
+    def widths(self) -> str:
+        """Labelled frames per example: the principal number, then alternatives."""
+        raise NotImplementedError
+
+    @property
+    def minibatch(self) -> str:
+        """The rule for the size of minibatches."""
+        raise NotImplementedError
+
+    @property
+    def picks(self) -> int:
+        """Passes over the archives per epoch."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleFrameOptions(FrameLevelOptions):
+    """Options of training on one labelled frame of each example at a time."""
+
+    frames_per_eg: int = option("egs.frames-per-eg", 8, "labelled frames per example")
+    minibatch_size: str = option(
+        _OPT + "minibatch-size", "512", "sequences per minibatch, or a rule of nnet3-merge-egs"
+    )
+
+    @property
+    def widths(self) -> str:
+        return str(self.frames_per_eg)
+
+    @property
+    def minibatch(self) -> str:
+        return self.minibatch_size
+
+    @property
+    def picks(self) -> int:
+        return self.frames_per_eg
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkOptions(FrameLevelOptions):
+    """Options of training on whole chunks, as recurrent networks need it."""
+
+    chunk_width: str = option(
+        "egs.chunk-width", "20", "labelled frames per example: the principal number, then alternatives"
+    )
+    chunk_left_context: int = option(
+        "egs.chunk-left-context", 40, "input frames left of a chunk beyond the model's context"
+    )
+    samples_per_iter: int = option("trainer.samples-per-iter", 20000, "examples per archive, about")
+    num_chunk_per_minibatch: str = option(
+        "trainer.rnn.num-chunk-per-minibatch", "100", "sequences per minibatch, or a rule of nnet3-merge-egs"
+    )
+    momentum: float = option(_OPT + "momentum", 0.5, "momentum; the effective learning rate stays")
+    shrink_value: float = option(
+        _OPT + "shrink-value", 0.99, "parameters are scaled by this before iterations that start saturated"
+    )
+    shrink_saturation_threshold: float = option(
+        _OPT + "shrink-saturation-threshold", 0.4, "saturation of sigmoids and tanhs from which they are"
+    )
+    deriv_truncate_margin: int = option(
+        "trainer.deriv-truncate-margin", 8, "frames around the frames that a chunk needs with derivatives"
+    )
+
+    @property
+    def widths(self) -> str:
+        return self.chunk_width
+
+    @property
+    def minibatch(self) -> str:
+        return self.num_chunk_per_minibatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcousticOptions(FrameLevelOptions):
+    """Options of training acoustic models, whose labels are alignments."""
+
     lang: str | None = option("lang", None, "language directory; accepted, not needed")
     ali_dir: str = required("ali-dir", "directory with ali.*.gz, final.mdl, tree and phones.txt")
-    dir: str = required("dir", "experiment directory, with configs/ unless --trainer.input-model is given")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawOptions(FrameLevelOptions):
+    """Options of training bare networks, whose targets are given by utterance."""
+
+    suffix: ClassVar[str] = "raw"
+
+    compute_average_posteriors: bool = option(
+        "compute-average-posteriors", False, "write the sum of the final outputs to post.final.vec"
+    )
+    nj: int = option("nj", 4, "accepted, not needed; --egs.opts='--nj N' sets the jobs that make examples")
+    use_dense_targets: bool = option(
+        "use-dense-targets", True, "targets are matrices; false: a class number for every frame"
+    )
+    targets_scp: str | None = option("targets-scp", None, "targets by utterance, one row a frame")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DnnOptions(SingleFrameOptions, AcousticOptions):
+    """Options of train_dnn.py."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RnnOptions(ChunkOptions, AcousticOptions):
+    """Options of train_rnn.py."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawDnnOptions(SingleFrameOptions, RawOptions):
+    """Options of train_raw_dnn.py."""
+
+    image_augmentation_opts: str | None = option(
+        "image.augmentation-opts", None, "options of nnet3-egs-augment-image, which then changes the images"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawRnnOptions(ChunkOptions, RawOptions):
+    """Options of train_raw_rnn.py."""

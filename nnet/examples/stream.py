@@ -29,13 +29,14 @@ class StreamOptions:
     """What `nnet3-copy-egs --frame | nnet3-shuffle-egs | nnet3-merge-egs` would be told.
 
     `frame`: keep only this labelled frame, -1 keeps all. `shuffle_buffer_size`: 0 shuffles everything, -1
-    nothing.
+    nothing. `change`, if given, makes something else of every example before it is merged.
     """
 
     minibatch_size: str
     frame: int = -1
     shuffle_buffer_size: int = -1
     srand: int = 0
+    change: Callable[[NnetExample], NnetExample] | None = None
 
 
 def read_minibatches(rspecifier: str, nnet: Nnet) -> Iterator[Minibatch]:
@@ -74,7 +75,7 @@ def stream_minibatches(
     rng = np.random.default_rng(options.srand)
     inputs, outputs = set(nnet.input_names()), set(nnet.output_names())
     stats = MergingStats()
-    packed = open_packed(rspecifier)
+    packed = open_packed(rspecifier) if options.change is None else None
     if packed is not None and packed.names <= inputs | outputs:
         for batch in _from_packed(packed, outputs, options, sizes, rng, stats):
             check_dims(batch, nnet, f"the examples of {rspecifier}")
@@ -84,7 +85,9 @@ def stream_minibatches(
         if options.frame >= 0:
             select = FrameSelector(frame=str(options.frame))
             examples = (kept for eg in examples if (kept := select(eg)) is not None)
-        for group in group_examples(_shuffled(examples, options, rng), sizes, stats):
+        shuffled = _shuffled(examples, options, rng)
+        changed = shuffled if options.change is None else map(options.change, shuffled)
+        for group in group_examples(changed, sizes, stats):
             batch = to_minibatch(group, inputs, outputs)
             check_dims(batch, nnet, f"the examples of {rspecifier}")
             yield batch

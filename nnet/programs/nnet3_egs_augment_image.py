@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnet.examples.images import Augmentation, augmented
-from nnet.formats.examples import EXAMPLE
+from nnet.formats.examples import EXAMPLE, NnetExample
 from nnet.formats.tables import TableWriter, read_table
+from nnet.programs.options import parse
 from nnet.programs.program import log, option, run_program
 
 USAGE = """Copy examples, changing the image in each at random.
@@ -43,20 +45,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(USAGE, Options, run, (2, 2), argv)
 
 
+def settings(options: Options) -> Augmentation:
+    """How images are changed. Raises ValueError for options without sense."""
+    return Augmentation(**{name: getattr(options, name) for name in Augmentation.__dataclass_fields__})
+
+
 def run(options: Options, examples: str, target: str) -> int:
     """Write the changed examples; 1 if there are none."""
-    settings = Augmentation(**{name: getattr(options, name) for name in Augmentation.__dataclass_fields__})
+    how = settings(options)
     rng = np.random.default_rng(options.srand)
     done = 0
     with TableWriter(target, EXAMPLE) as writer:
         for key, eg in read_table(examples, EXAMPLE):
             try:
-                writer.write(key, augmented(eg, settings, rng))
+                writer.write(key, augmented(eg, how, rng))
             except ValueError as error:
                 raise ValueError(f"example {key} {error}") from None
             done += 1
     log(PROG, f"Perturbed {done} neural-network training images.")
     return 0 if done else 1
+
+
+def image_changer(text: str) -> Callable[[NnetExample], NnetExample]:
+    """What this program does to an example, its options being `text`. Raises ValueError for wrong ones."""
+    try:
+        options, _, rest = parse(shlex.split(text), Options)
+        if rest:
+            raise ValueError(f"unexpected {rest[0]!r}")
+        how = settings(options)
+    except ValueError as error:
+        raise ValueError(f"images cannot be changed by {text!r}: {error}") from error
+    rng = np.random.default_rng(options.srand)
+    return lambda eg: augmented(eg, how, rng)
 
 
 if __name__ == "__main__":

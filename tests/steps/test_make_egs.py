@@ -17,14 +17,15 @@ from steps.data_dir import CmvnOptions, DataDir
 from steps.egs_dir import read_info, remove
 from steps.egs_job import Shares
 from steps.executor import LocalExecutor
-from steps.make_egs import EgsOptions, Request, check_match, choose_utterances, egs_options, make_egs
+from steps.labels import Alignments, check_match
+from steps.make_egs import EgsOptions, Request, choose_utterances, egs_options, make_egs
 from tests.steps.corpus import FRAMES, UTTERANCES, make_corpus
 
 
 @pytest.fixture
 def request_for(tmp_path: Path) -> Request:
     top = make_corpus(tmp_path / "t")
-    data, ali = DataDir(top / "data", CmvnOptions(norm_means=False)), AliDir(top / "ali")
+    data, ali = DataDir(top / "data", CmvnOptions(norm_means=False)), Alignments(AliDir(top / "ali"))
     return Request(data, ali, tmp_path / "egs", EgsOptions(nj=3), "4", 20, 0, 1, 1)
 
 

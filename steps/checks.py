@@ -1,0 +1,92 @@
+"""What can be seen to be wrong with the options of frame-level training without looking at any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steps import minibatch_size
+from steps.dropout import parse as parse_dropout
+from steps.train_options import ChunkOptions, FrameLevelOptions, SingleFrameOptions
+
+AT_LEAST_ONE = (
+    "samples_per_iter",
+    "num_jobs_initial",
+    "num_jobs_final",
+    "num_jobs_step",
+    "num_jobs_compute_prior",
+    "preserve_model_interval",
+    "max_models_combine",
+    "max_lda_jobs",
+)
+CONTEXTS = {
+    "chunk_left_context": 0,
+    "chunk_right_context": 0,
+    "chunk_left_context_initial": -1,
+    "chunk_right_context_final": -1,
+}  # and what means none
+
+
+def check(options: FrameLevelOptions) -> None:
+    """Raise ValueError naming the first option that is wrong."""
+    parse_dropout(options.dropout_schedule)
+    for name in AT_LEAST_ONE:
+        _at_least(options, name, 1)
+    for name in ("initial_effective_lrate", "final_effective_lrate", "num_epochs"):
+        if not 0 < getattr(options, name) < float("inf"):
+            raise ValueError(f"{name.replace('_', '-')}={getattr(options, name)} must be positive")
+    if not 0 <= options.momentum < 1:
+        raise ValueError(f"--trainer.optimization.momentum={options.momentum} must be at least 0 and below 1")
+    if isinstance(options, SingleFrameOptions):
+        _check_single(options)
+    if isinstance(options, ChunkOptions):
+        _check_chunks(options)
+    _check_places(options)
+
+
+def check_widths(text: str, name: str = "--egs.chunk-width") -> None:
+    """Raise ValueError unless `text` is a list such as 20 or 40,30,20; -1 stands for whole utterances."""
+    for part in text.split(","):
+        if not part.strip().removeprefix("-").isdigit() or (int(part) < 1 and int(part) != -1):
+            raise ValueError(
+                f"{name}={text!r}: {part!r} is no number of frames; write one, or several with commas between"
+            )
+
+
+def _at_least(options: FrameLevelOptions, name: str, least: int) -> None:
+    if getattr(options, name) < least:
+        raise ValueError(f"{name.replace('_', '-')}={getattr(options, name)} must be at least {least}")
+
+
+def _check_single(options: SingleFrameOptions) -> None:
+    minibatch_size.check(options.minibatch_size)
+    _at_least(options, "frames_per_eg", 1)
+    for name, none in CONTEXTS.items():
+        if getattr(options, name) != none:
+            raise ValueError(
+                f"--egs.{name.replace('_', '-')}={getattr(options, name)}: this script trains on single "
+                "frames, which need no more context than the network's own"
+            )
+
+
+def _check_chunks(options: ChunkOptions) -> None:
+    minibatch_size.check(options.num_chunk_per_minibatch, "--trainer.rnn.num-chunk-per-minibatch")
+    check_widths(options.chunk_width)
+    for name, none in CONTEXTS.items():
+        _at_least(options, name, none)
+    _at_least(options, "deriv_truncate_margin", 0)
+    if not 0 < options.shrink_value <= 1:
+        raise ValueError(
+            f"--trainer.optimization.shrink-value={options.shrink_value} must be above 0 and at most 1"
+        )
+
+
+def _check_places(options: FrameLevelOptions) -> None:
+    if options.input_model is not None and not Path(options.input_model).is_file():
+        raise ValueError(f"--trainer.input-model={options.input_model} does not exist")
+    if options.input_model is None and not (Path(options.dir) / "configs/final.config").is_file():
+        raise ValueError(
+            f"there is no {options.dir}/configs/final.config: "
+            "write it with xconfig-to-configs, or give --trainer.input-model"
+        )
+    if options.egs_dir is not None and not Path(options.egs_dir).is_dir():
+        raise ValueError(f"--egs.dir={options.egs_dir} does not exist")
