@@ -16,6 +16,7 @@ from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
 from nnet.observe import Observer
 from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions
+from nnet.programs.nnet3_egs_augment_image import image_changer
 from nnet.programs.program import log, option, run_program
 from nnet.trainer import Trainer, TrainerOptions
 
@@ -65,6 +66,9 @@ class Options(ComputationOptions, ModelOutputOptions):
     egs_srand: int = option(0, "Seed of the shuffling", name="egs.srand")
     egs_minibatch_size: str = option(
         "", "Merge examples by this rule of nnet3-merge-egs", name="egs.minibatch-size"
+    )
+    egs_augment_image: str = option(
+        "", "Options of nnet3-egs-augment-image, to change images before merging", name="egs.augment-image"
     )
 
 
@@ -117,6 +121,7 @@ def minibatches(options: Options, examples: str, nnet: Nnet) -> Iterator[Minibat
         shuffle_buffer_size=options.egs_shuffle_buffer_size,
         srand=options.egs_srand,
         minibatch_size=options.egs_minibatch_size,
+        change=image_changer(options.egs_augment_image) if options.egs_augment_image else None,
     )
     return stream_minibatches(examples, nnet, how, lambda line: log(PROG, line))
 
