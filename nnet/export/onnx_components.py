@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from nnet.backend import to_host
+from nnet.components.convolution_old import ZYX
 from nnet.components.elementwise import away_from_zero
 from nnet.components.normalize import SQUARED_NORM_FLOOR
 from nnet.export.onnx_graph import OnnxGraph
@@ -144,6 +146,41 @@ def sum_group(g: OnnxGraph, c: Any, x: str) -> str:
     return g.affine(x, np.repeat(np.eye(len(c.sizes), dtype=np.float32), c.sizes, axis=1))
 
 
+def constant_function(g: OnnxGraph, c: Any, x: str) -> str:
+    """The same vector at every frame."""
+    return g.repeated(g.floats(to_host(c.output)[None, None]), x)
+
+
+def composite(g: OnnxGraph, c: Any, x: str) -> str:
+    """Components one after the other."""
+    for part in c.parts:
+        if part.TYPE not in CONVERTERS:
+            raise ValueError(f"a part of the component is a {part.TYPE}, which cannot be exported to ONNX")
+        x = CONVERTERS[part.TYPE](g, part, x)
+    return x
+
+
+def patch_convolution(g: OnnxGraph, c: Any, x: str) -> str:
+    """Patches of the row, gathered, times W."""
+    shape = (c.input_x_dim, c.input_y_dim, c.input_z_dim)
+    at = np.arange(c.input_dim).reshape(shape)
+    if c.input_vectorization != ZYX:
+        at = np.arange(c.input_dim).reshape(shape[0], shape[2], shape[1]).transpose(0, 2, 1)
+    seen = sliding_window_view(at, (c.filt_x_dim, c.filt_y_dim), axis=(0, 1))  # (X, Y, Z, filter x, y)
+    seen = seen[:: c.filt_x_step, :: c.filt_y_step].transpose(0, 1, 3, 4, 2)
+    patches = g.reshaped(g.op("Gather", x, g.ints(*seen.ravel().tolist()), axis=2), -1, c.W.shape[1])
+    return g.reshaped(g.affine(patches, to_host(c.W), c.b), c.output_dim)
+
+
+def max_pooling(g: OnnxGraph, c: Any, x: str) -> str:
+    """The largest element of each pool."""
+    at = np.arange(c.input_dim).reshape(c.input_x_dim, c.input_y_dim, c.input_z_dim)
+    seen = sliding_window_view(at, (c.pool_x_size, c.pool_y_size, c.pool_z_size))
+    seen = seen[:: c.pool_x_step, :: c.pool_y_step, :: c.pool_z_step]
+    pools = g.op("Gather", x, g.ints(*seen.ravel().tolist()), axis=2)
+    return g.op("ReduceMax", g.reshaped(pools, c.output_dim, -1), g.ints(3), keepdims=0)
+
+
 CONVERTERS: dict[str, Convert] = {
     "AffineComponent": linear,
     "NaturalGradientAffineComponent": linear,
@@ -176,4 +213,8 @@ CONVERTERS: dict[str, Convert] = {
     "ElementwiseProductComponent": over_parts("ReduceProd"),
     "PnormComponent": pnorm,
     "SumGroupComponent": sum_group,
+    "ConstantFunctionComponent": constant_function,
+    "CompositeComponent": composite,
+    "ConvolutionComponent": patch_convolution,
+    "MaxpoolingComponent": max_pooling,
 }

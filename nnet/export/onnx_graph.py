@@ -103,7 +103,7 @@ class OnnxGraph:
         dim = sum(p.dim for p in parts) if how == "Concat" else parts[0].dim
         if how == "Concat":
             like = next((n for p, n in zip(parts, names) if not p.timeless), None)
-            full = [self._repeated(n, like) if p.timeless and like else n for p, n in zip(parts, names)]
+            full = [self.repeated(n, like) if p.timeless and like else n for p, n in zip(parts, names)]
             name = self.op("Concat", *full, axis=2)
         else:
             name = names[0]
@@ -111,7 +111,7 @@ class OnnxGraph:
                 name = self.op("Add", name, other)
         return Signal(name, dim, first, short, timeless=not timed)
 
-    def _repeated(self, x: str, like: str) -> str:
-        """x (N, 1, D) at all the frames of `like`."""
+    def repeated(self, x: str, like: str) -> str:
+        """x (N, 1, D) or (1, 1, D) at all the frames and sequences of `like`."""
         sizes = self.sliced(self.op("Shape", like), 0, 0, 2)
         return self.op("Expand", x, self.op("Concat", sizes, self.ints(1), axis=0))

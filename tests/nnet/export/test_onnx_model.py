@@ -117,6 +117,15 @@ def test_reference_networks_give_our_outputs_for_any_number_of_frames(shared, rn
         "SumGroupComponent sizes=1,2,5,4",
         "TdnnComponent input-dim=12 output-dim=5 time-offsets=-3,0,2",
         "TdnnComponent input-dim=12 output-dim=5 time-offsets=4 use-bias=false",
+        "ConstantFunctionComponent input-dim=12 output-dim=5 output-mean=1",
+        "ConvolutionComponent input-x-dim=3 input-y-dim=2 input-z-dim=2 filt-x-dim=2 filt-y-dim=1 "
+        "filt-x-step=1 filt-y-step=1 num-filters=3",
+        "ConvolutionComponent input-x-dim=2 input-y-dim=3 input-z-dim=2 filt-x-dim=2 filt-y-dim=2 "
+        "filt-x-step=2 filt-y-step=1 num-filters=3 input-vectorization-order=yzx",
+        "MaxpoolingComponent input-x-dim=3 input-y-dim=2 input-z-dim=2 pool-x-size=2 pool-y-size=1 "
+        "pool-z-size=2 pool-x-step=1 pool-y-step=1 pool-z-step=2",
+        "CompositeComponent num-components=2 component1='type=LinearComponent input-dim=12 output-dim=6' "
+        "component2='type=RectifiedLinearComponent dim=6'",
     ],
 )
 def test_components_give_our_outputs(rng, component):
@@ -230,6 +239,14 @@ def test_one_output_of_several_can_be_chosen_and_the_network_stays_as_it_is(rng,
                 "output-node name=stats input=s",
             ],
             "node s: component s is a StatisticsExtractionComponent, which cannot be exported",
+        ),
+        (
+            [
+                "component name=k type=CompositeComponent num-components=2 component1='type=AffineComponent "
+                "input-dim=4 output-dim=8' component2='type=GruNonlinearityComponent cell-dim=2'",
+                "component-node name=c component=k input=input",
+            ],
+            "a part of the component is a",
         ),
         (
             [
