@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,15 @@ import pytest
 pytest.importorskip("kaldi_decoder")
 pytest.importorskip("kaldialign")
 
-from nnet.formats.kinds import DOUBLE_MATRIX, MATRIX
+from nnet.formats.kinds import DOUBLE_MATRIX, INT_VECTOR, MATRIX
 from nnet.formats.model import AmNnet, read_am
-from nnet.formats.tables import TableWriter
+from nnet.formats.tables import TableWriter, read_table
 from steps.decode import DecodeOptions, Decoder, decode_data, error_rate
 from steps.decode_command import Options, main
 from steps.features import cmvn_stats
 from steps.graph import word_loop, write_graph
 from steps.options import parse
+from steps.search import best_path
 from tests.steps.toy import toy_feats, toy_ids, toy_lang, toy_model, write_toy_data
 
 SPOKEN = {"a": ["n", "o"], "b": ["SIL", "o", "n", "n", "o"], "c": ["n", "o", "SIL", "n", "o"]}
@@ -45,6 +48,22 @@ def test_clear_speech_is_recognised(toy: Path) -> None:
     assert decoded(toy) == 0.0
     assert (toy / "out" / "hyp.txt").read_text() == "a no\nb on no\nc no no\n"
     assert (toy / "out" / "wer").read_text() == "%WER 0.00 [ 0 / 5, 0 ins, 0 del, 0 sub ]\n"
+
+
+def test_kaldis_decoder_takes_model_and_graph_and_finds_the_same_path(
+    toy: Path, kaldi: Callable[..., subprocess.CompletedProcess[bytes]]
+) -> None:
+    places = [toy / "exp/final.mdl", toy / "graph/HCLG.fst", f"scp:{toy}/data/feats.scp"]
+    out = ["ark:/dev/null", f"ark:{toy}/words.ark", f"ark:{toy}/ali.ark"]
+    kaldi("nnet3-latgen-faster", "--acoustic-scale=1.0", "--beam=15", *places, *out)
+    theirs = {key: dict(read_table(f"ark:{toy}/{key}.ark", INT_VECTOR)) for key in ("words", "ali")}
+    decoder = Decoder(read_am(str(toy / "exp/final.mdl")), toy / "graph")
+    for utterance, feats in read_table(f"scp:{toy}/data/feats.scp", MATRIX):
+        scores = decoder.model.by_transition_id(decoder.model.log_likelihoods(feats), 1.0)
+        ours = best_path(decoder.fst, scores, 15.0)
+        assert ours is not None
+        assert ours.words == theirs["words"][utterance].tolist()
+        assert ours.ids.tolist() == theirs["ali"][utterance].tolist()
 
 
 def test_errors_are_counted_by_kind(toy: Path) -> None:
