@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet.backend import Array
+from nnet.supervision import Supervision
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,23 @@ class DenseTarget:
         return int(self.values.shape[-1])
 
 
+@dataclass(frozen=True)
+class ChainTarget:
+    """What an output is to say in LF-MMI training: not a label per frame, but which sequences are right.
+
+    `deriv_weights` (T, N): factors on the derivative, or None where all are 1.
+    """
+
+    frames: tuple[int, ...]
+    supervision: Supervision
+    deriv_weights: np.ndarray | None = None
+
+    @property
+    def dim(self) -> int:
+        """Number of pdfs."""
+        return self.supervision.label_dim
+
+
 Target = SparseTarget | DenseTarget
 
 
@@ -46,4 +64,4 @@ class Minibatch:
 
     n: int
     inputs: dict[str, tuple[tuple[int, ...], Array]]
-    outputs: dict[str, Target]
+    outputs: dict[str, Target | ChainTarget]

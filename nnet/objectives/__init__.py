@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
+from nnet.objectives.evaluate import OBJECTIVES, Evaluate, PerOutput
 from nnet.objectives.frame import Value, linear, quadratic
 
-OBJECTIVES = {"linear": linear, "quadratic": quadratic}
-
-__all__ = ["OBJECTIVES", "Value", "linear", "quadratic"]
+__all__ = ["OBJECTIVES", "Evaluate", "PerOutput", "Value", "linear", "quadratic"]

@@ -13,12 +13,13 @@ from nnet.minibatch import DenseTarget, SparseTarget, Target
 @dataclass(frozen=True)
 class Value:
     """An objective summed over frames, the weight to divide it by, and its derivative at the output (T, N,
-    D).
+    D). `extra` is a regularization term, not in `total`, that log lines show apart.
     """
 
     total: float
     weight: float
     derivative: Array | None
+    extra: float = 0.0
 
 
 def linear(output: Array, target: Target, with_derivative: bool = True) -> Value:
