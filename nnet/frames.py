@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
+from math import gcd
 
 import numpy as np
 
@@ -42,3 +44,10 @@ def overlapping_rows(have: tuple[int, ...], want: tuple[int, ...], offset: int) 
     index = {t: i for i, t in enumerate(have)}
     pairs = [(i, index[t + offset]) for i, t in enumerate(want) if t + offset in index]
     return as_rows([i for i, _ in pairs]), as_rows([j for _, j in pairs])
+
+
+@lru_cache(maxsize=4096)
+def evenly_spaced(frames: tuple[int, ...]) -> tuple[int, ...]:
+    """The sorted `frames` and those between them that make all steps equal: the largest step that does it."""
+    step = gcd(*(b - a for a, b in pairwise(frames)))
+    return tuple(range(frames[0], frames[-1] + 1, step)) if step else frames

@@ -12,7 +12,7 @@ from nnet.backend import Array, array_module
 from nnet.columns import Columns
 from nnet.component import Io, Updatable, common_options, config, flat, param
 from nnet.config_line import ConfigLine
-from nnet.frames import Rows
+from nnet.frames import Rows, evenly_spaced, overlapping_rows
 from nnet.outer import NaturalGradient, add_outer, default_rank
 from nnet.summary import matrix_info, vector_info
 from nnet.weights import constraint_info, random_vector, random_weights
@@ -25,8 +25,8 @@ class Tdnn(Updatable):
     """y[t] = sum_k W_k x[t + time_offsets[k]] + b.    W: (out, K in), W_k side by side; b: (out,) or None.
 
     Each product takes rows of x as they lie; x is spliced neither forward nor backward, and for the update
-    only where minibatches are short. Kaldi pads frame sets that are not evenly spaced with blank rows, which
-    then count as rows of its natural gradient; here rows are exactly the frames asked for.
+    only where minibatches are short. Frame sets that are not evenly spaced (layers below one that looks at
+    every third frame) are padded in the update, as in Kaldi, where blank rows count in natural gradient.
     """
 
     TYPE: ClassVar[str] = "TdnnComponent"
@@ -97,9 +97,14 @@ class Tdnn(Updatable):
         return dx
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
-        spliced = Columns([flat(x[at]) for _, at in self.blocks(io)], ones=self.b is not None)
         natural = self.natural() if self.use_natural_gradient else None
-        add_outer(delta, spliced, flat(dy), delta.W, delta.b, natural=natural)
+        frames = evenly_spaced(io.t_out)
+        if natural is None or len(frames) == len(io.t_out):
+            parts = [flat(x[at]) for _, at in self.blocks(io)]
+        else:
+            parts = [flat(padded(x, io.t_in, frames, offset)) for offset in self.time_offsets]
+            dy = padded(dy, io.t_out, frames, 0)
+        add_outer(delta, Columns(parts, ones=self.b is not None), flat(dy), delta.W, delta.b, natural=natural)
 
     def blocks(self, io: Io) -> Iterator[tuple[Array, Rows]]:
         """Pairs (W_k, the rows of x that W_k multiplies)."""
@@ -134,3 +139,11 @@ class Tdnn(Updatable):
             f"alpha-in={self.alpha_in:g}",
             f"alpha-out={self.alpha_out:g}",
         ]
+
+
+def padded(x: Array, have: tuple[int, ...], want: tuple[int, ...], offset: int) -> Array:
+    """Rows of x at the frames want + offset, zeros where `have`, the frames of x, lacks them."""
+    here, there = overlapping_rows(have, want, offset)
+    out = array_module(x).zeros((len(want), *x.shape[1:]), x.dtype)
+    out[here] = x[there]
+    return out
