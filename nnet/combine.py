@@ -10,6 +10,7 @@ from nnet import tree
 from nnet.component import Component
 from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
+from nnet.objectives import Evaluate
 from nnet.score import Scorer, score
 
 
@@ -100,12 +101,15 @@ def combine(
     batchnorm_test_mode: bool = False,
     dropout_test_mode: bool = True,
     log: Callable[[str], None] = lambda line: None,
+    evaluate: Evaluate | None = None,
+    recompute: Evaluate | None = None,
 ) -> Nnet:
     """The running average of the first i of `models` (newest first) whose objective on `batches` is best.
 
     The objective is evaluated after every ceil(num_models / max_objective_evaluations) additions and at
     the end.
-    Batch-norm statistics of the result are recomputed on `batches` (Kaldi's nnet3-combine).
+    Batch-norm statistics of the result are recomputed on `batches` (Kaldi's nnet3-combine). `evaluate` and
+    `recompute` make objectives of outputs, here and there; by default what the output nodes name.
     """
     _check_arguments(batches, max_objective_evaluations)
     every = -(-num_models // max_objective_evaluations)
@@ -121,7 +125,7 @@ def combine(
             scale_net(running, n / (n + 1))
             add_net(running, model, 1.0 / (n + 1))
         if n == 0 or (n - 1) % every == every - 1 or n == num_models - 1:
-            value = objective(running, batches, batchnorm_test_mode, dropout_test_mode)
+            value = objective(running, batches, batchnorm_test_mode, dropout_test_mode, evaluate)
             if n == 0:
                 first_value = value
                 log(f"objective function using the last model is {value:.6g}")
@@ -137,7 +141,7 @@ def combine(
         f"Combining {best_count} nnets, objective function changed from {first_value:.6g} to {best_value:.6g}"
     )
     if any(c.TYPE == "BatchNormComponent" for c in best.components.values()):
-        recompute_stats(best, batches, log)
+        recompute_stats(best, batches, log, recompute)
     return best
 
 
@@ -149,26 +153,33 @@ def _check_arguments(batches: Sequence[Minibatch], max_objective_evaluations: in
 
 
 def objective(
-    nnet: Nnet, batches: Sequence[Minibatch], batchnorm_test_mode: bool, dropout_test_mode: bool
+    nnet: Nnet,
+    batches: Sequence[Minibatch],
+    batchnorm_test_mode: bool,
+    dropout_test_mode: bool,
+    evaluate: Evaluate | None = None,
 ) -> float:
     """Objective per frame over all outputs, evaluated on a copy in the given test modes; -inf if not
     finite.
     """
     copy = set_test_modes(nnet.copy(), batchnorm_test_mode or None, dropout_test_mode or None)
-    scores = score(copy, batches, compute_accuracy=False).values()
+    scores = score(copy, batches, compute_accuracy=False, evaluate=evaluate).values()
     weight = sum(s.weight for s in scores)
-    value = sum(s.total for s in scores) / weight if weight else -float("inf")
+    value = sum(s.total + s.extra for s in scores) / weight if weight else -float("inf")
     return value if abs(value) < float("inf") else -float("inf")
 
 
 def recompute_stats(
-    nnet: Nnet, batches: Iterable[Minibatch], log: Callable[[str], None] = lambda line: None
+    nnet: Nnet,
+    batches: Iterable[Minibatch],
+    log: Callable[[str], None] = lambda line: None,
+    evaluate: Evaluate | None = None,
 ) -> None:
     """Replace all statistics of `nnet` by those of a pass over `batches` (Kaldi's RecomputeStats)."""
     log("Recomputing stats on nnet (affects batch-norm)")
     for c in nnet.components.values():
         tree.scale(c, 0.0, "stat")
-    scorer = Scorer(nnet, store_stats=True)
+    scorer = Scorer(nnet, compute_accuracy=evaluate is None, store_stats=True, evaluate=evaluate)
     for batch in batches:
         scorer.add(batch)
     for line in scorer.lines():

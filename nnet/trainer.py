@@ -15,7 +15,7 @@ from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import Activations, backward, forward
 from nnet.graph.stats import store_stats
 from nnet.minibatch import Minibatch
-from nnet.objectives import OBJECTIVES
+from nnet.objectives import Evaluate, PerOutput
 from nnet.progress import ObjectiveProgress
 from nnet.updates import (
     MaxChangeStats,
@@ -88,13 +88,15 @@ class Trainer:
 
     `log` receives the lines that Kaldi's nnet3-train logs; `observe(nnet, delta, scale)`, if given, is
     called with
-    the delta before L2 is added (the numbers behind the regularization table).
+    the delta before L2 is added (the numbers behind the regularization table). `evaluate` makes objectives
+    of outputs.
     """
 
     nnet: Nnet
     options: TrainerOptions = field(default_factory=TrainerOptions)
     log: Callable[[str], None] = lambda line: None
     observe: Callable[[Nnet, dict, float], None] | None = None
+    evaluate: Evaluate = field(default_factory=PerOutput)
     num_minibatches: int = 0
     num_skipped: int = 0
 
@@ -186,20 +188,17 @@ class Trainer:
         """
         request = Request(
             inputs={name: frames for name, (frames, _) in batch.inputs.items()},
-            outputs={name: target.frames for name, target in batch.outputs.items()},
+            outputs=self.evaluate.frames(batch),
         )
         seed = ((self.options.seed & 0xFFFFFFFF) << 32) + self.num_minibatches
         acts = forward(self.nnet, self.plans(request), {k: x for k, (_, x) in batch.inputs.items()}, seed)
-        values = {
-            name: OBJECTIVES[self.nnet.objective_of(name)](acts.output(name), target)
-            for name, target in batch.outputs.items()
-        }
+        values = self.evaluate(batch, self.nnet.objective_of, acts.output)
         if not all(np.isfinite(v.total) and np.isfinite(v.weight) for v in values.values()):
             return None, {}
         for name, v in values.items():
             key = name + suffix
             progress = self.progress.setdefault(key, ObjectiveProgress(key, self.options.print_interval))
-            progress.add(v.total, v.weight, self.num_minibatches, self.log)
+            progress.add(v.total, v.weight, self.num_minibatches, self.log, v.extra)
         return acts, {name: v.derivative for name, v in values.items() if v.derivative is not None}
 
     def _deriv_times(self, batch: Minibatch) -> Times | None:

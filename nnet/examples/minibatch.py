@@ -69,6 +69,28 @@ def to_minibatch(
     return batch
 
 
+def inputs_of(
+    ios: Sequence[NnetIo], inputs: Collection[str], where: str
+) -> tuple[int, dict[str, tuple[tuple[int, ...], np.ndarray]]]:
+    """The number of sequences of one example, and its inputs by name as (frames, values (T, N, D)).
+
+    Raises ValueError naming `where` if there is none, a name is no input node, or sequences are not as many.
+    """
+    found: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
+    sequences = 0
+    for io in ios:
+        if io.name not in inputs:
+            raise ValueError(f"{where} has an input '{io.name}', but the network's are {', '.join(inputs)}")
+        grid = _grid(io, where)
+        if sequences and grid.sequences != sequences:
+            raise ValueError(f"{where}: '{io.name}' has {grid.sequences} sequences, others have {sequences}")
+        sequences = grid.sequences
+        found[io.name] = grid.frames, _values([io], grid)
+    if not found:
+        raise ValueError(f"{where} has no input of the network")
+    return sequences, found
+
+
 def _columns(examples: Sequence[NnetExample], names: list[str]) -> dict[str, list[NnetIo]]:
     """The ios of all examples by name. Raises ValueError unless structures are equal."""
     columns = {io.name: [io] for io in examples[0].io}

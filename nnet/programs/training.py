@@ -1,0 +1,90 @@
+"""What nnet3-train and nnet3-chain-train share: the options of training, and one job from model to model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+from nnet import tree
+from nnet.combine import check_finite
+from nnet.device import select_gpu
+from nnet.files import atomic_write
+from nnet.formats.model import read_nnet, write_nnet
+from nnet.graph.network import Nnet
+from nnet.minibatch import Minibatch
+from nnet.objectives import Evaluate, PerOutput
+from nnet.observe import Observer
+from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions
+from nnet.programs.program import log, option
+from nnet.trainer import Trainer, TrainerOptions
+
+
+@dataclass
+class TrainingOptions(ComputationOptions, ModelOutputOptions):
+    """Options of training, whatever the examples."""
+
+    srand: int = option(0, "Seed for the random number generators")
+    zero_component_stats: bool = option(True, "Zero the statistics of the components before training")
+    store_component_stats: bool = option(True, "Store statistics of the non-linearities while training")
+    print_interval: int = option(100, "Number of minibatches after which the objective is printed")
+    max_param_change: float = option(
+        2.0, "Largest Euclidean change of all parameters per minibatch; 0: no limit"
+    )
+    momentum: float = option(0.0, "Momentum; the learning rate is corrected for it by a factor 1 - momentum")
+    l2_regularize_factor: float = option(
+        1.0, "Factor on the components' l2-regularize, 1/jobs when models are averaged"
+    )
+    batchnorm_stats_scale: float = option(
+        0.8, "Factor on accumulated batch-norm statistics after each minibatch"
+    )
+    backstitch_training_scale: float = option(0.0, "Backstitch: the size of the step back; 0 is off")
+    backstitch_training_interval: int = option(1, "Backstitch every so many minibatches")
+    max_bad_minibatches: int = option(10, "So many minibatches in a row that are not finite end the job")
+    deterministic: bool = option(True, "The same command gives the same bits (the CPU always does)")
+    read_cache: str = option("", "accepted for compatibility; plans are made in milliseconds")
+    write_cache: str = option("", "accepted for compatibility; nothing is written")
+    binary_write_cache: bool = option(True, "accepted for compatibility")
+    write_stats: str = option("", "JSON file for the norms behind the regularization table")
+
+
+def train(
+    prog: str,
+    options: TrainingOptions,
+    files: tuple[str, str, str],
+    minibatches: Callable[[Nnet], Iterator[Minibatch]],
+    evaluate: Callable[[Nnet], Evaluate] = lambda nnet: PerOutput(),
+) -> int:
+    """Train the model files[0] on the `minibatches` of files[1] and write it to files[2].
+
+    Raises ValueError, and writes nothing, if nothing was trained.
+    """
+    model, examples, output = files
+    trainer_options = TrainerOptions(
+        seed=options.srand,
+        **{f.name: getattr(options, f.name) for f in fields(TrainerOptions) if f.name != "seed"},
+    )
+    on_gpu = select_gpu(options.use_gpu, lambda line: log(prog, line))
+    nnet = read_nnet(model)
+    objective = evaluate(nnet)
+    if on_gpu:
+        nnet.components.update({name: tree.on_device(c) for name, c in nnet.components.items()})
+    observer = Observer(options.l2_regularize_factor)
+    trainer = Trainer(nnet, trainer_options, lambda line: log(prog, line), evaluate=objective)
+    check_finite(nnet, model)
+    if options.write_stats:
+        observer.begin(nnet)
+        trainer.observe = observer.observe
+    for batch in minibatches(nnet):
+        trainer.step(batch)
+    if not trainer.finish():
+        why = "every minibatch was skipped" if trainer.num_skipped else "no labelled frame to train on"
+        raise ValueError(f"{examples}: {why}, so {output} was not written")
+    if options.write_stats:
+        with atomic_write(options.write_stats, text=True) as stream:
+            json.dump(observer.finish(nnet, trainer.max_change), stream, indent=1)
+    if on_gpu:
+        nnet.components.update({name: tree.on_host(c) for name, c in nnet.components.items()})
+    write_nnet(nnet, output, options.binary)
+    log(prog, f"Wrote model to {output}")
+    return 0
