@@ -121,7 +121,7 @@ def verify(examples: Examples, info: EgsInfo, wanted: EgsInfo) -> None:
         mine, theirs = getattr(wanted, name), getattr(info, name)
         if theirs < mine:
             raise ValueError(
-                f"the examples in {directory} have {name}={theirs}, the network needs {mine} at least"
+                f"the examples in {directory} have {name}={theirs}, this training needs {mine} at least"
             )
 
 
