@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from nnet.backend import gpu_available
+from nnet.backend import gpu_available, to_device
+from nnet.minibatch import DenseTarget, Minibatch
 
 CHOICES = ("yes", "no", "optional", "wait", "true", "false")
 SECONDS_BETWEEN_TRIES = 5.0
@@ -34,3 +36,13 @@ def select_gpu(use_gpu: str, log: Callable[[str], None], sleep: Callable[[float]
         f"--use-gpu={use_gpu}, but no GPU can be used: install the extra cuda12 or cuda13, check the driver, "
         "or give --use-gpu=optional or --use-gpu=no"
     )
+
+
+def batch_on_gpu(batch: Minibatch) -> Minibatch:
+    """The minibatch with its arrays on the current CUDA device; lists of labels stay, they are indexes."""
+    inputs = {name: (frames, to_device(x)) for name, (frames, x) in batch.inputs.items()}
+    outputs = {
+        name: replace(t, values=to_device(t.values)) if isinstance(t, DenseTarget) else t
+        for name, t in batch.outputs.items()
+    }
+    return Minibatch(batch.n, inputs, outputs)
