@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from nnet import tree
 from nnet.combine import check_finite
-from nnet.device import select_gpu
+from nnet.device import batch_on_gpu, select_gpu
 from nnet.files import atomic_write
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
@@ -76,7 +76,7 @@ def train(
         observer.begin(nnet)
         trainer.observe = observer.observe
     for batch in minibatches(nnet):
-        trainer.step(batch)
+        trainer.step(batch_on_gpu(batch) if on_gpu else batch)
     if not trainer.finish():
         why = "every minibatch was skipped" if trainer.num_skipped else "no labelled frame to train on"
         raise ValueError(f"{examples}: {why}, so {output} was not written")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nnet import device
-from nnet.device import select_gpu
+from nnet.device import batch_on_gpu, select_gpu
+from tests.networks import densified, minibatch
 
 
 @pytest.fixture
@@ -56,3 +57,13 @@ def test_a_gpu_that_must_be_there_and_is_not_is_an_error(gpu, word):
 def test_another_word_is_an_error(gpu):
     with pytest.raises(ValueError, match="--use-gpu=maybe: expected one of yes, no, optional, wait"):
         select_gpu("maybe", print)
+
+
+@pytest.mark.parametrize("batch", [minibatch(), densified(minibatch())], ids=["sparse", "dense"])
+def test_all_arrays_of_a_minibatch_move(monkeypatch, batch):
+    moved = []
+    monkeypatch.setattr(device, "to_device", lambda x: moved.append(x) or x)
+    copy = batch_on_gpu(batch)
+    assert copy.n == batch.n and list(copy.inputs) == list(batch.inputs)
+    assert moved[0] is batch.inputs["input"][1]
+    assert len(moved) == 1 + hasattr(batch.outputs["output"], "values")
