@@ -1,6 +1,6 @@
 """The toolkit's face for Python: what most programs need, imported when first asked for.
 
-No name here may be that of a module of the package: importing the module would hide it (nnet.combine is one).
+No name here may be that of a module of the package, which would hide it when it is imported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ _EXPORTS = {
     "OnlineNaturalGradient": "nnet.natural_gradient:OnlineNaturalGradient",
     "Trainer": "nnet.trainer:Trainer",
     "apply_l2_regularization": "nnet.updates:apply_l2_regularization",
-    "average": "nnet.combine:average",
+    "average": "nnet.combination:average",
+    "combine": "nnet.combination:combine",
     "constrain_orthonormal": "nnet.updates:constrain_orthonormal",
     "read_nnet": "nnet.formats.model:read_nnet",
     "write_nnet": "nnet.formats.model:write_nnet",

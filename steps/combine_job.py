@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nnet import tree
-from nnet.combine import add_net, check_finite, check_same_structure, scale_net, set_test_modes
+from nnet.combination import add_net, check_finite, check_same_structure, scale_net, set_test_modes
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
 from nnet.score import Scorer, score

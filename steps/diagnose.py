@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnet.combine import set_test_modes
+from nnet.combination import set_test_modes
 from nnet.examples.stream import StreamOptions, stream_minibatches
 from nnet.files import atomic_write
 from nnet.formats.model import read_nnet

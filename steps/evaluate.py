@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnet.combine import set_test_modes
+from nnet.combination import set_test_modes
 from nnet.examples.make import ExampleMaker, MakeOptions
 from nnet.examples.merge import group_examples
 from nnet.examples.minibatch import to_minibatch

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnet import tree
-from nnet.combine import average, scale_net
+from nnet.combination import average, scale_net
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
 from nnet.programs.nnet3_show_progress import norms

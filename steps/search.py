@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnet.combine import set_test_modes
+from nnet.combination import set_test_modes
 from nnet.formats.model import AmNnet
 from nnet.inference import ChunkOptions, Inference
 

@@ -13,7 +13,7 @@ LEVELS = {
     "heights weights outer summary minibatch fst supervision",
     2: "components graph",
     3: "objectives updates factory progress",
-    4: "trainer combine score edits renaming svd observe",
+    4: "trainer combination score edits renaming svd observe",
     5: "formats",
     6: "examples inference device batch_inference xvectors xvector_chunks export",
     7: "programs",

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nnet.combine import check_finite, set_test_modes
+from nnet.combination import check_finite, set_test_modes
 from nnet.component import Component
 from nnet.components.convolution import TimeHeightConvolution
 from nnet.components.tdnn import Tdnn

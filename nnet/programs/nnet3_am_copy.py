@@ -41,7 +41,7 @@ class Options:
 
 def run(options: Options, old: str, new: str) -> None:
     """Read, change, write."""
-    from nnet.combine import set_test_modes  # noqa: PLC0415 - not needed for --help
+    from nnet.combination import set_test_modes  # noqa: PLC0415 - not needed for --help
     from nnet.components.block import unrepeated  # noqa: PLC0415
     from nnet.formats.model import AmNnet, read_am, read_nnet, write_am, write_nnet  # noqa: PLC0415
     from nnet.graph.network import Nnet  # noqa: PLC0415

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nnet.combine import average, check_finite, check_same_structure
+from nnet.combination import average, check_finite, check_same_structure
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
 from nnet.programs.engine_options import ModelOutputOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnet.combine import combine
+from nnet.combination import combine
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions, stay_on_cpu

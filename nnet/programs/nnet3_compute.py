@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.combine import check_finite, set_test_modes
+from nnet.combination import check_finite, set_test_modes
 from nnet.formats.kinds import MATRIX, TOKEN, VECTOR
 from nnet.formats.model import read_am, read_nnet
 from nnet.formats.random_access import RandomAccess

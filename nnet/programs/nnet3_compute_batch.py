@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet.batch_inference import BatchInference, BatchOptions
-from nnet.combine import set_test_modes
+from nnet.combination import set_test_modes
 from nnet.formats.kinds import MATRIX
 from nnet.formats.tables import TableWriter, read_table
 from nnet.graph.network import Nnet

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.combine import check_finite
+from nnet.combination import check_finite
 from nnet.examples.minibatch import to_minibatch
 from nnet.examples.stream import check_dims
 from nnet.formats.examples import EXAMPLE

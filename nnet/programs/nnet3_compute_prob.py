@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from nnet.combine import check_finite, set_test_modes
+from nnet.combination import check_finite, set_test_modes
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet
 from nnet.programs.engine_options import ComputationOptions, stay_on_cpu

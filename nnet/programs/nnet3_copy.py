@@ -36,7 +36,7 @@ class Options:
 
 def run(options: Options, old: str, new: str) -> None:
     """Read, change, write."""
-    from nnet.combine import set_test_modes  # noqa: PLC0415 - not needed for --help
+    from nnet.combination import set_test_modes  # noqa: PLC0415 - not needed for --help
     from nnet.formats.model import read_nnet, write_nnet  # noqa: PLC0415
     from nnet.programs.model_edits import configured, edited, scaled, set_learning_rate  # noqa: PLC0415
 

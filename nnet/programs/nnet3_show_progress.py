@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet import tree
-from nnet.combine import add_net, check_finite, check_same_structure, scale_net
+from nnet.combination import add_net, check_finite, check_same_structure, scale_net
 from nnet.component import Component
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet

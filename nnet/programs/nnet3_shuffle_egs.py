@@ -9,7 +9,7 @@ import numpy as np
 
 from nnet.examples.shuffle import shuffle
 from nnet.formats.examples import EXAMPLE
-from nnet.formats.tables import TableWriter, read_table
+from nnet.formats.tables import Kind, TableWriter, read_table
 from nnet.programs.program import log, option, run_program
 
 USAGE = """Copy training examples in random order. All are kept in memory, unless --buffer-size is given.
@@ -37,14 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def shuffle_egs(options: Options, examples: str, shuffled: str) -> int:
     """Write the examples in random order; 1 if there are none."""
+    return copy_shuffled(PROG, EXAMPLE, options, examples, shuffled)
+
+
+def copy_shuffled(prog: str, kind: Kind, options: Options, examples: str, shuffled: str) -> int:
+    """Write a table's values of type `kind` in random order; 1 if there are none."""
     count = 0
-    with TableWriter(shuffled, EXAMPLE) as writer:
+    with TableWriter(shuffled, kind) as writer:
         rng = np.random.default_rng(options.srand)
-        for key, eg in shuffle(read_table(examples, EXAMPLE), rng, options.buffer_size):
+        for key, eg in shuffle(read_table(examples, kind), rng, options.buffer_size):
             writer.write(key, eg)
             count += 1
     how = " using a buffer (partial randomization)" if options.buffer_size else ""
-    log(PROG, f"Shuffled order of {count} neural-network training examples{how}")
+    log(prog, f"Shuffled order of {count} neural-network training examples{how}")
     return 0 if count else 1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnet.examples.shuffle import subset
 from nnet.formats.examples import EXAMPLE
-from nnet.formats.tables import TableWriter, read_table
+from nnet.formats.tables import Kind, TableWriter, read_table
 from nnet.programs.program import log, option, run_program
 
 USAGE = """Copy a random subset of the training examples, using no more memory than the subset needs.
@@ -36,12 +36,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def subset_egs(options: Options, examples: str, chosen: str) -> int:
     """Write the subset; 1 if there was nothing to choose from."""
+    return copy_subset(PROG, EXAMPLE, "neural-network", options, examples, chosen)
+
+
+def copy_subset(
+    prog: str, kind: Kind, what: str, options: Options, examples: str, chosen: str
+) -> int:
+    """Write a random subset of a table's values of type `kind`; 1 if there was nothing to choose from."""
     rng = np.random.default_rng(options.srand)
-    kept, seen = subset(read_table(examples, EXAMPLE), options.n, rng, options.randomize_order)
-    with TableWriter(chosen, EXAMPLE) as writer:
+    kept, seen = subset(read_table(examples, kind), options.n, rng, options.randomize_order)
+    with TableWriter(chosen, kind) as writer:
         for key, eg in kept:
             writer.write(key, eg)
-    log(PROG, f"Selected a subset of {len(kept)} out of {seen} neural-network training examples")
+    log(prog, f"Selected a subset of {len(kept)} out of {seen} {what} training examples")
     return 0 if seen else 1
 
 

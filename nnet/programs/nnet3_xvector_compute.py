@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnet.combine import check_finite, set_test_modes
+from nnet.combination import check_finite, set_test_modes
 from nnet.formats.kinds import MATRIX, VECTOR
 from nnet.formats.model import read_nnet
 from nnet.formats.tables import TableWriter, read_table

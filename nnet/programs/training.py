@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 from nnet import tree
-from nnet.combine import check_finite
+from nnet.combination import check_finite
 from nnet.device import batch_on_gpu, select_gpu
 from nnet.files import atomic_write
 from nnet.formats.model import read_nnet, write_nnet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnet import read_nnet
-from nnet.combine import set_test_modes
+from nnet.combination import set_test_modes
 from nnet.factory import make_component
 from nnet.graph.network import Nnet
 from nnet.graph.plan import Request, make_plan

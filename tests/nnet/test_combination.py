@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnet import tree
-from nnet.combine import average, combine, objective, recompute_stats, set_test_modes
+from nnet.combination import average, combine, objective, recompute_stats, set_test_modes
 from nnet.component import params
 from nnet.score import Scorer, score
 from nnet.trainer import Trainer, TrainerOptions
