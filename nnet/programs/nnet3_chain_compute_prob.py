@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from nnet.combine import check_finite, set_test_modes
+from nnet.combination import check_finite, set_test_modes
 from nnet.examples.chain import read_chain_minibatches
 from nnet.formats.model import read_nnet
 from nnet.programs.chain_options import ChainObjectiveOptions, chain_evaluate
