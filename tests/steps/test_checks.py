@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from steps import train_raw_dnn, train_raw_rnn, train_rnn
 from steps.checks import check, check_widths
 from steps.options import parse
 from steps.train_options import DnnOptions, RawDnnOptions, RawRnnOptions, RnnOptions
@@ -45,6 +46,22 @@ def test_wrong_options_of_recurrent_training_are_named(tmp_path: Path, option: s
         check(parse(RnnOptions, [*places, option]))
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--egs.frames-per-eg=0", "frames-per-eg=0 must be at least 1"),
+        ("--trainer.optimization.final-effective-lrate=0", "must be positive"),
+        ("--trainer.input-model=nowhere", "--trainer.input-model=nowhere does not exist"),
+        ("--dir=elsewhere", "there is no elsewhere/configs/final.config"),
+    ],
+)
+def test_wrong_options_of_raw_training_are_named(tmp_path: Path, option: str, message: str) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/final.config").touch()
+    with pytest.raises(ValueError, match=message):
+        check(parse(RawDnnOptions, [f"--dir={tmp_path}", option]))
+
+
 @pytest.mark.parametrize("option", ["--egs.chunk-left-context=4", "--egs.chunk-left-context-initial=0"])
 def test_training_on_single_frames_has_no_chunks(tmp_path: Path, option: str) -> None:
     with pytest.raises(ValueError, match=r"egs.chunk-left-context.*trains on single frames"):
@@ -63,3 +80,13 @@ def test_defaults_are_kaldis() -> None:
     dnn = parse(RawDnnOptions, ["--dir=d"])
     assert (dnn.momentum, dnn.samples_per_iter, dnn.frames_per_eg, dnn.picks) == (0.0, 400000, 8, 8)
     assert (dnn.suffix, dnn.compute_average_posteriors, dnn.image_augmentation_opts) == ("raw", False, None)
+
+
+def test_help_and_unknown_options_come_without_training(capsys: pytest.CaptureFixture[str]) -> None:
+    for main in (train_rnn.main, train_raw_dnn.main, train_raw_rnn.main):
+        assert main(["--help"]) == 0
+        assert "--trainer.input-model" in capsys.readouterr().err
+        assert main([]) == 1
+        assert "--trainer.num-epochs" in capsys.readouterr().err
+        assert main(["--dir=x", "--ali-dir=y", "--egs.chunk-widht=3"]) == 1
+        assert "unknown option" in capsys.readouterr().err

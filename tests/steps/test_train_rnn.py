@@ -10,6 +10,7 @@ import pytest
 from nnet.formats.examples import EXAMPLE
 from nnet.formats.model import read_am
 from nnet.formats.tables import read_table
+from steps.diagnostics import read_scores
 from steps.egs_dir import read_info
 from steps.train_rnn import main
 from tests.steps.corpus import DIM, make_corpus
@@ -70,8 +71,10 @@ def test_the_final_model_has_priors_and_has_learned(trained: Path) -> None:
     exp = trained / "exp"
     am = read_am(str(exp / "final.mdl"))
     assert am.priors.sum() == pytest.approx(1.0)
+    first, last = (read_scores(exp / f"log/compute_prob_train.{n}.log") for n in ("0", "combined"))
+    assert last["log-likelihood"] > first["log-likelihood"] + 0.1
     rows = [line.split("\t") for line in (exp / "accuracy.report").read_text().splitlines()[1:-1]]
-    assert float(rows[-1][1]) > float(rows[0][1])
+    assert [int(row[0]) for row in rows] == [0, 1, 2, 3]
 
 
 def test_examples_are_chunks_of_the_listed_widths_with_their_contexts(trained: Path) -> None:
