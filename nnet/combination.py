@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+
 from nnet import tree
 from nnet.component import Component
 from nnet.graph.network import Nnet
@@ -18,7 +20,7 @@ def average(models: Iterable[Nnet], weights: Sequence[float] | None = None) -> N
     """The weighted average of parameters and statistics of models of one structure.
 
     Weights are normalised to sum to one; without them all models weigh the same. Models are consumed one
-    by one.
+    by one and summed in double precision, so that the average of identical models is that model.
     Raises ValueError if there is none, if counts differ, or if a model has another structure or a NaN or
     infinity.
     """
@@ -29,16 +31,21 @@ def average(models: Iterable[Nnet], weights: Sequence[float] | None = None) -> N
     total = float(sum(weights))
     if not weights or total == 0.0:
         raise ValueError("nothing to average: no models, or weights that sum to zero")
-    result: Nnet | None = None
+    first: Nnet | None = None
     for number, (model, weight) in enumerate(zip(models, weights), 1):
         check_finite(model, f"model {number}")
-        if result is None:
-            result = model.copy()
+        if first is None:
+            first = model
+            result = Nnet(
+                dict(model.nodes), {n: tree.astype(c, np.float64) for n, c in model.components.items()}
+            )
             scale_net(result, weight / total)
         else:
-            check_same_structure(result, model, f"model {number}")
+            check_same_structure(first, model, f"model {number}")
             add_net(result, model, weight / total)
-    assert result is not None
+    assert first is not None
+    for name, c in result.components.items():
+        tree.as_types_of(c, first.components[name])
     return result
 
 

@@ -38,6 +38,15 @@ def astype(c: Component, dtype: Any) -> Component:
     return _map_arrays(c, lambda a: a.astype(dtype) if np.issubdtype(a.dtype, np.floating) else a.copy())
 
 
+def as_types_of(c: Component, other: Component) -> Component:
+    """`c` itself, its parameters and statistics now in the types that those of `other` have."""
+    for (leaf, name), (model, _) in zip(_held(c, PARAM, STAT), _held(other, PARAM, STAT)):
+        value = getattr(leaf, name)
+        if _is_array(value):
+            setattr(leaf, name, value.astype(getattr(model, name).dtype))
+    return c
+
+
 def on_device(c: Component) -> Component:
     """A copy of `c` whose arrays lie on the current CUDA device."""
     return _map_arrays(c, lambda a: to_device(to_host(a)))

@@ -24,12 +24,10 @@ def trained(seed):
 
 def test_the_average_of_identical_models_is_the_model():
     model = trained(1)
-    for count in (1, 2, 3, 7):
+    for count in (1, 2, 3, 7, 10):
         mean = average([model] * count)
         for key, a in params_of(model).items():
-            np.testing.assert_allclose(params_of(mean)[key], a, rtol=3e-7)
-    for key, a in params_of(model).items():
-        assert np.array_equal(params_of(average([model] * 4))[key], a), "powers of two are exact"
+            assert np.array_equal(params_of(mean)[key], a) and params_of(mean)[key].dtype == a.dtype
 
 
 def test_weights_are_normalised():
