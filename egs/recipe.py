@@ -22,7 +22,7 @@ from steps.run import stop_on_signals
 
 DONE = ".done"
 RECORD = "recipe.json"
-EXTRAS = "pip install -e '.[audio,decode,digits]'"
+EXTRAS = "audio,decode,digits"
 PATIENCE = 60  # seconds that an interrupted program gets for tidying up
 INTERRUPTED = 130
 
@@ -85,11 +85,11 @@ def guarded(run: Callable[[argparse.Namespace], None], options: argparse.Namespa
     return 0
 
 
-def need(*packages: str) -> None:
-    """Raise ValueError naming what to install if one of the packages is missing."""
+def need(*packages: str, install: str = EXTRAS) -> None:
+    """Raise ValueError naming the extras to install if one of the packages is missing."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise ValueError(f"this recipe needs {', '.join(missing)}: {EXTRAS}")
+        raise ValueError(f"this recipe needs {', '.join(missing)}: pip install -e '.[{install}]'")
 
 
 def claim(folder: Path, options: Mapping[str, Any]) -> None:

@@ -1,15 +1,18 @@
-"""Speech learnt from nothing: speak a corpus of digits, train a TDNN on it, recognise unseen voices.
+"""Speech learnt from nothing: speak a corpus of digits, train a network on it, recognise unseen voices.
 
-usage: python -m egs.digits.run [--dir exp/digits] [--num-epochs 4] [--jobs 2] [--l2 0.01] [--seed 1]
+usage: python -m egs.digits.run [--network tdnn] [--dir exp/digits] [--num-epochs 4] [--jobs 2] [--l2 0.01]
+                                [--seed 1]
 
-Every stage whose result is there is skipped, so an interrupted run goes on where it stopped.
+Networks are trained beside each other on the same corpus, in DIR/NETWORK. Every stage whose result is there
+is skipped, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from egs import recipe
@@ -23,26 +26,53 @@ from egs.digits.corpus import (
     write_data,
 )
 from nnet.formats.transitions import read_transition_model
+from nnet.inference import ChunkOptions
 from steps.data_dir import read_map
-from steps.decode import decode_data
+from steps.decode import DecodeOptions, decode_data
 from steps.features import MfccOptions, make_mfcc
 from steps.graph import word_loop, write_graph
 from steps.lang import make_lang, write_lang
 
-XCONFIG = Path(__file__).parent / "conf" / "tdnn.xconfig"
-TRAINING: dict[str, object] = {
+CONF = Path(__file__).parent / "conf"
+SETTINGS: dict[str, object] = {
     "stage": -10,
     "feat.cmvn-opts": "--norm-means=false --norm-vars=false",
-    "trainer.samples-per-iter": 4000,
     "trainer.optimization.initial-effective-lrate": 0.0015,
     "trainer.optimization.final-effective-lrate": 0.00015,
-    "trainer.optimization.minibatch-size": 128,
+}
+FRAMES: dict[str, object] = {"trainer.samples-per-iter": 4000, "trainer.optimization.minibatch-size": 128}
+LEFT = 20  # input frames before a chunk, for the state of recurrent layers
+CHUNKS: dict[str, object] = {
+    "trainer.samples-per-iter": 400,
+    "egs.chunk-width": 20,
+    "egs.chunk-left-context": LEFT,
+    "egs.chunk-left-context-initial": 0,
+    "trainer.rnn.num-chunk-per-minibatch": 16,
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """How a network is trained and how it reads an utterance. conf/NAME.xconfig says what it is."""
+
+    script: str
+    settings: Mapping[str, object]
+    chunks: ChunkOptions = field(default_factory=ChunkOptions)
+
+
+NETWORKS = {
+    "tdnn": Network("steps.train_dnn", FRAMES),
+    "cnn_tdnn": Network("steps.train_dnn", FRAMES),
+    "tdnn_lstm": Network(
+        "steps.train_rnn", CHUNKS, ChunkOptions(extra_left_context=LEFT, extra_left_context_initial=0)
+    ),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit status."""
     parser = recipe.Parser(__doc__ or "")
+    parser.add_argument("--network", choices=tuple(NETWORKS), default="tdnn", help="what is trained (tdnn)")
     parser.add_argument(
         "--dir", type=Path, default=Path("exp/digits"), help="where everything goes (exp/digits)"
     )
@@ -66,25 +96,21 @@ def run(options: argparse.Namespace) -> None:
         "espeakng_loader", "soundfile", "kaldi_native_fbank", "kaldifst", "kaldi_decoder", "kaldialign"
     )
     top: Path = options.dir
+    folder = top / options.network
     start = time.monotonic()
-    recipe.claim(top, {k: v for k, v in vars(options).items() if k != "dir"})
+    recipe.claim(top, {"seed": options.seed})
+    recipe.claim(folder, {k: v for k, v in vars(options).items() if k not in ("dir", "network")})
     recipe.stage(
         top / "data", "Speaking the corpus and computing features", lambda: prepare(top, options.seed)
     )
-    values = {
-        "DIR": top / "tdnn" / "configs",
-        "L2_HIDDEN": f"{options.l2:g}",
-        "L2_OUTPUT": f"{options.l2 / 5:g}",
-        "PDFS": read_transition_model(str(top / "ali" / "final.mdl")).num_pdfs,
-    }
-    recipe.write_configs(top / "tdnn" / "configs", XCONFIG, values)
-    train(top, options)
+    train(top, folder, options)
     print("Recognising the unseen voices", flush=True)
+    decoding = DecodeOptions(chunks=NETWORKS[options.network].chunks)
     rate = decode_data(
-        top / "tdnn" / "final.mdl", top / "graph", top / "data" / "test", top / "tdnn" / "decode_test"
+        folder / "final.mdl", top / "graph", top / "data" / "test", folder / "decode_test", decoding
     )
     print(rate.line())
-    print(f"Summary page: {top / 'tdnn' / 'report.html'}")
+    print(f"Summary page: {folder / 'report.html'}")
     print(f"All of it took {time.monotonic() - start:.0f} s.")
 
 
@@ -107,9 +133,18 @@ def prepare(top: Path, seed: int) -> None:
     write_graph(top / "graph", word_loop(lang, model), lang, model)
 
 
-def train(top: Path, options: argparse.Namespace) -> None:
-    """Exactly what a Kaldi user runs."""
-    settings = TRAINING | {
+def train(top: Path, folder: Path, options: argparse.Namespace) -> None:
+    """Make the configs, and train exactly as a Kaldi user does."""
+    network = NETWORKS[options.network]
+    values = {
+        "DIR": folder / "configs",
+        "L2_HIDDEN": f"{options.l2:g}",
+        "L2_OUTPUT": f"{options.l2 / 5:g}",
+        "PDFS": read_transition_model(str(top / "ali" / "final.mdl")).num_pdfs,
+    }
+    recipe.write_configs(folder / "configs", CONF / f"{options.network}.xconfig", values)
+    settings = SETTINGS | {
+        **network.settings,
         "trainer.num-epochs": options.num_epochs,
         "trainer.optimization.num-jobs-initial": options.jobs,
         "trainer.optimization.num-jobs-final": options.jobs,
@@ -117,9 +152,9 @@ def train(top: Path, options: argparse.Namespace) -> None:
         "feat-dir": top / "data" / "train",
         "ali-dir": top / "ali",
         "lang": top / "lang",
-        "dir": top / "tdnn",
+        "dir": folder,
     }
-    recipe.call("steps.train_dnn", *recipe.training_options(settings))
+    recipe.call(network.script, *recipe.training_options(settings))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,36 @@ def test_a_missing_package_is_one_line(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("words", [["--jobs=0"], ["--num-epochs=-1"], ["--l2=x"], ["--nonsense"]])
+@pytest.mark.parametrize("name", digits.NETWORKS)
+def test_a_network_can_be_made_from_its_description(name: str, tmp_path: Path) -> None:
+    values = {"DIR": tmp_path, "L2_HIDDEN": 0.01, "L2_OUTPUT": 0.002, "PDFS": 9}
+    recipe.write_configs(tmp_path, digits.CONF / f"{name}.xconfig", values)
+    text = (tmp_path / "final.config").read_text()
+    assert "output-dim=9 " in text and text.count("l2-regularize=0.01") >= 4
+    assert ("LstmNonlinearityComponent" in text) == (name == "tdnn_lstm")
+    assert ("TimeHeightConvolutionComponent" in text) == (name == "cnn_tdnn")
+
+
+def test_a_recurrent_network_reads_before_a_chunk_what_it_was_trained_to_read() -> None:
+    network = digits.NETWORKS["tdnn_lstm"]
+    trained = [network.settings[f"egs.chunk-left-context{end}"] for end in ("", "-initial")]
+    assert trained == [network.chunks.extra_left_context, network.chunks.extra_left_context_initial]
+    assert network.script == "steps.train_rnn"
+
+
+@pytest.mark.slow
+def test_another_network_is_trained_beside_the_first_on_the_same_corpus(
+    small: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"--dir={tmp_path}", "--num-epochs=2", "--jobs=1", "--seed=3", "--network=tdnn_lstm"]
+    assert digits.main(words) == 0
+    assert "%WER" in capfd.readouterr().out
+    assert (tmp_path / "tdnn_lstm" / "report.html").exists() and not (tmp_path / "tdnn").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["--network=x"], ["--jobs=0"], ["--num-epochs=-1"], ["--l2=x"], ["--nonsense"]]
+)
 def test_wrong_options_are_refused_before_anything_is_made(words: list[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as left:
         digits.main([f"--dir={tmp_path / 'run'}", *words])
