@@ -1,0 +1,164 @@
+"""Who says these digits? An x-vector network, and speakers recognised by the direction of their vectors.
+
+usage: python -m egs.fsdd.xvector (--recordings DIR | --download) [--dir exp/fsdd_xvector] [options]
+
+A tenth of every speaker's recordings of each digit is kept apart and recognised. Needs soundfile and
+kaldi-native-fbank: pip install -e '.[audio]'
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from egs import recipe
+from egs.examples import SUBSETS, table, write_info
+from egs.fsdd import recordings, speakers
+from nnet.files import atomic_write
+from nnet.formats.kinds import VECTOR
+from nnet.formats.tables import read_table
+from steps.data_dir import read_map
+
+XCONFIG = Path(__file__).parent / "conf" / "xvector.xconfig"
+EMBEDDING = "output-node name=output input=tdnn6.affine\n"
+ARCHIVES = 6
+CHUNKS = speakers.Chunks(per_speaker=150)
+FEW = speakers.Chunks(per_speaker=40)  # of an archive by which models are compared during training
+WATCHED = 10  # one in so many training utterances is in valid_diagnostic only
+SETTINGS: dict[str, object] = {
+    "stage": -10,
+    "egs.frames-per-eg": 1,
+    "trainer.optimization.initial-effective-lrate": 0.002,
+    "trainer.optimization.final-effective-lrate": 0.0002,
+    "trainer.optimization.minibatch-size": 32,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the recipe; returns the exit status."""
+    parser = recipe.Parser(__doc__ or "")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--recordings", type=Path, help="directory of wavs")
+    source.add_argument("--download", action="store_true", help="clone the wavs from GitHub")
+    parser.add_argument("--dir", type=Path, default=Path("exp/fsdd_xvector"), help="where everything goes")
+    parser.add_argument("--num-epochs", type=recipe.positive, default=6.0, help="passes over the chunks (6)")
+    parser.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")
+    parser.add_argument("--l2", type=recipe.at_least_zero, default=0.005, help="l2-regularize of all layers")
+    parser.add_argument("--seed", type=int, default=0, help="of the chunks and of the training (0)")
+    parser.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
+    return recipe.guarded(run, parser.parse_args(argv))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make features and examples, train, compute x-vectors, recognise."""
+    recipe.need("soundfile", "kaldi_native_fbank", install="audio")
+    start = time.monotonic()
+    top: Path = options.dir
+    if options.recordings:
+        speakers.find_parts(options.recordings)
+    recipe.claim(top, {k: v for k, v in vars(options).items() if k not in ("dir", "use_gpu")})
+    wavs = recordings.download(top / "download") if options.download else options.recordings
+    recipe.stage(top / "data", "Features", lambda: speakers.prepare(top, wavs))
+    recipe.stage(top / "egs", "Chunks of every speaker", lambda: write_egs(top, options.seed))
+    train(top, options)
+    result = identify(top)
+    print(
+        "{error_rate:.2f} % of {recordings} unseen recordings go to another speaker ({errors})".format(
+            **result
+        )
+    )
+    result["seconds"] = round(time.monotonic() - start)
+    with atomic_write(top / "result.json", text=True) as stream:
+        stream.write(json.dumps(result, indent=1) + "\n")
+    print(f"All of it took {result['seconds']} s. Summary page: {top / 'xvector' / 'report.html'}")
+
+
+def write_egs(top: Path, seed: int) -> None:
+    """Archives, subsets and info; each table has chunks of one length."""
+    rng = np.random.default_rng(seed)
+    everything = list(speakers.utterances(top / "data" / "train").values())
+    watched = [dict(list(of.items())[::WATCHED]) for of in everything]
+    learned = [{u: n for u, n in of.items() if u not in w} for of, w in zip(everything, watched)]
+    for name in SUBSETS:
+        of_speaker = watched if name == "valid_diagnostic" else learned
+        make_table(top, name, speakers.draw_ranges(of_speaker, FEW, rng), len(everything))
+    for n in range(1, ARCHIVES + 1):
+        make_table(top, n, speakers.draw_ranges(learned, CHUNKS, rng), len(everything))
+    size = CHUNKS.per_speaker * len(everything)
+    feat_dim = recordings.MFCC.num_ceps
+    write_info(top / "egs", ARCHIVES, ARCHIVES * size, feat_dim, (0, CHUNKS.lengths[0] - 1))
+
+
+def make_table(top: Path, name: str | int, ranges: list[str], num_speakers: int) -> None:
+    """One table of examples, from the features of the utterances that `ranges` names."""
+    chunks, feats = (top / "egs" / f"{what}.{name}" for what in ("ranges", "feats"))
+    used = {line.split()[0] for line in ranges}
+    places = read_map(top / "features" / "train.scp")
+    chunks.write_text("".join(line + "\n" for line in ranges), encoding="utf-8")
+    feats.write_text("".join(f"{u} {place}\n" for u, place in places.items() if u in used), encoding="utf-8")
+    recipe.call(
+        "nnet.programs.nnet3_xvector_get_egs",
+        f"--num-pdfs={num_speakers}",
+        str(chunks),
+        f"scp:{feats}",
+        table(top / "egs", name),
+    )
+
+
+def train(top: Path, options: argparse.Namespace) -> None:
+    """Make the configs, and train exactly as a Kaldi user does."""
+    folder = top / "xvector"
+    values = {
+        "L2_HIDDEN": f"{options.l2:g}",
+        "L2_OUTPUT": f"{options.l2:g}",
+        "SPEAKERS": len(speakers.utterances(top / "data" / "train")),
+    }
+    recipe.write_configs(folder / "configs", XCONFIG, values)
+    settings = SETTINGS | {
+        "trainer.num-epochs": options.num_epochs,
+        "trainer.optimization.num-jobs-initial": options.jobs,
+        "trainer.optimization.num-jobs-final": options.jobs,
+        "trainer.srand": options.seed,
+        "use-gpu": options.use_gpu,
+        "egs.dir": top / "egs",
+        "dir": folder,
+    }
+    recipe.call("steps.train_raw_dnn", *recipe.training_options(settings))
+
+
+def identify(top: Path) -> dict[str, float]:
+    """Compute x-vectors of all recordings, and count those that are nearest to another speaker's mean."""
+    folder = top / "xvector"
+    (folder / "extract.config").write_text(EMBEDDING, encoding="utf-8")
+    model = folder / "embedding.raw"
+    recipe.call(
+        "nnet.programs.nnet3_copy",
+        f"--nnet-config={folder / 'extract.config'}",
+        str(folder / "final.raw"),
+        str(model),
+    )
+    vectors = {}
+    for part in ("train", "test"):
+        recipe.call(
+            "nnet.programs.nnet3_xvector_compute",
+            f"--min-chunk-size={CHUNKS.lengths[0]}",
+            str(model),
+            f"scp:{top}/features/{part}.scp",
+            f"ark:{folder}/{part}.ark",
+        )
+        vectors[part] = dict(read_table(f"ark:{folder}/{part}.ark", VECTOR))
+    found = speakers.nearest_speaker(
+        vectors["train"], read_map(top / "data" / "train" / "utt2spk"), vectors["test"]
+    )
+    truth = read_map(top / "data" / "test" / "utt2spk")
+    errors = sum(found[u] != truth[u] for u in found)
+    return {"error_rate": 100 * errors / len(found), "errors": errors, "recordings": len(found)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
