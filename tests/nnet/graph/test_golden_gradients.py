@@ -8,7 +8,8 @@ from nnet.graph.context import context
 from tests.nnet.graph.test_golden import CASES, in_test_mode, model
 from tests.nnet.graph.trial import Trial
 
-TOLERANCE = 1e-4  # some derivatives are a thousandth of the objective, whose rounding then shows
+TOLERANCE = 1e-5
+SEED = 6  # inputs that leave no ReLU of these networks within a step of zero
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -23,6 +24,6 @@ def test_derivatives_match_differences(name, shared):
     frames = {"input": range(60) if name == "xvector" else range(-left - 6, 12 + right + 4)}
     if "ivector" in nnet.input_names():
         frames["ivector"] = range(1)
-    trial = Trial(nnet, frames, [0] if name == "xvector" else range(12))
+    trial = Trial(nnet, frames, [0] if name == "xvector" else range(12), seed=SEED)
     trial.check_input("input", TOLERANCE)
     assert trial.check_parameters(TOLERANCE) > 0
