@@ -104,8 +104,8 @@ def test_hums_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 x = 3000 * np.sin(phase) + 100 * rng.standard_normal(len(t))
                 name = f"{digit}_{speaker}_{number}.wav"
                 soundfile.write(wavs / name, x.astype(np.int16), 8000, subtype="PCM_16")
-    monkeypatch.setattr(xvector, "ARCHIVES", 2)
-    monkeypatch.setattr(xvector, "CHUNKS", speakers.Chunks(per_speaker=60))
+    monkeypatch.setattr(xvector, "ARCHIVES", 1)
+    monkeypatch.setattr(xvector, "CHUNKS", speakers.Chunks(per_speaker=100))
     monkeypatch.setattr(xvector, "WATCHED", 4)
     run = tmp_path / "run"
     words = [f"--recordings={wavs}", f"--dir={run}", "--num-epochs=4", "--jobs=1", "--use-gpu=no"]

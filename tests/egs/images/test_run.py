@@ -71,6 +71,7 @@ def test_a_short_training_tells_columns_apart(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(recipe, "need", lambda *packages, install: None)
     monkeypatch.setattr(images, "digits", lambda: drawn(300))
     monkeypatch.setattr(images, "SUBSET", 16)
+    monkeypatch.setattr(images, "ARCHIVES", 1)
     plain = {k: v for k, v in images.SETTINGS.items() if "image" not in k}
     monkeypatch.setattr(images, "SETTINGS", plain)
     words = [f"--dir={tmp_path / 'run'}", "--num-epochs=4", "--jobs=1", "--use-gpu=no"]
