@@ -52,7 +52,9 @@ LAYERS = (
 
 
 def random_network(seed: int) -> Nnet:
-    """Three to five layers, every kind of layer used over the seeds, with parameters far from special values."""
+    """Three to five layers, every kind of layer used over the seeds, with parameters far from special
+    values.
+    """
     rng = np.random.default_rng(seed)
     count = int(rng.integers(2, 5))
     drawn = [LAYERS[seed % len(LAYERS)], *(LAYERS[i] for i in rng.integers(0, len(LAYERS), count))]
@@ -69,9 +71,11 @@ def random_network(seed: int) -> Nnet:
 
 
 def settle(c, rng: np.random.Generator) -> None:
-    """No self-repair, no dropout, batch-norm with statistics of its own: what is left can be differentiated."""
+    """No self-repair, no dropout, batch-norm with statistics of its own: what is left can be
+    differentiated.
+    """
     for a in params(c).values():
-        a += (0.05 * rng.standard_normal(a.shape)).astype(a.dtype)
+        a[...] += (0.05 * rng.standard_normal(a.shape)).astype(a.dtype)
     if hasattr(c, "self_repair_scale"):
         c.self_repair_scale = 0.0
     if hasattr(c, "self_repair_config"):

@@ -74,7 +74,9 @@ class Trial:
 
 
 def direction(g: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random direction that is not by chance at a right angle to g, where only rounding would be compared."""
+    """A random direction that is not by chance at a right angle to g, where only rounding would be
+    compared.
+    """
     d = rng.standard_normal(g.shape)
     size = np.linalg.norm(g)
     return d + g * (np.linalg.norm(d) / size) if size else d
