@@ -15,6 +15,7 @@ from nnet.graph.descriptor import NodeRef
 from nnet.graph.network import Nnet
 from nnet.graph.node import ComponentNode, Node
 from nnet.renaming import renamed
+from nnet.singular import svd
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def apply_svd(nnet: Nnet, names: Iterable[str], bottleneck: Bottleneck, report: 
         c = nnet.components[name]
         if _can_shrink(name, c, dim, "decomposing", report):
             assert isinstance(c, Affine)
-            u, s, vt = np.linalg.svd(to_host(c.W), full_matrices=False)
+            u, s, vt = svd(to_host(c.W), f"the matrix of component {name}")
             dim = _kept(s, bottleneck.energy) if bottleneck.energy > 0 else dim
             if _worthwhile(name, c, s, dim, bottleneck, report):
                 root = np.sqrt(s[:dim])
@@ -147,7 +148,7 @@ def reduce_rank(nnet: Nnet, names: Iterable[str], rank: int, report: Report) -> 
         c = nnet.components[name]
         if _can_shrink(name, c, rank, "reducing rank of", report):
             assert isinstance(c, Affine)
-            u, s, vt = np.linalg.svd(to_host(c.W), full_matrices=False)
+            u, s, vt = svd(to_host(c.W), f"the matrix of component {name}")
             c.W = like((u[:, :rank] * s[:rank]) @ vt[:rank], c.W)
             before, after = float(s.sum()), float(s[:rank].sum())
             report.log(

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = {
     0: "backend frames config_line files kernels",
     1: "component tree natural_gradient orthonormal_rows rounded_blas rounded_eigen rounded_update columns "
-    "heights weights outer summary minibatch fst supervision",
+    "heights weights outer singular summary minibatch fst supervision",
     2: "components graph",
     3: "objectives updates factory progress",
     4: "trainer combination score edits renaming svd observe",

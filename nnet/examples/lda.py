@@ -10,6 +10,7 @@ import numpy as np
 from nnet.formats.basic import open_input, open_output
 from nnet.formats.lda_stats import read_lda_stats, write_lda_stats
 from nnet.minibatch import DenseTarget, SparseTarget, Target
+from nnet.singular import eigh, svd
 
 
 @dataclass
@@ -137,7 +138,8 @@ def feature_transform(
         raise ValueError(f"--dim={dim} is more than the {full} dimensions of the statistics")
     rows = dim if dim > 0 else full
     whiten = np.linalg.inv(cholesky(total - between, log))
-    u, variance, _ = np.linalg.svd(whiten @ between @ whiten.T)
+    variance, u = eigh(whiten @ between @ whiten.T, "the whitened between-class covariance")
+    variance = np.maximum(variance, 0)  # what is negative is rounding
     log(f"Data count is {stats.count.sum():g}")
     log(f"LDA singular values are {_shown(variance)}")
     log(f"Sum of all singular values is {variance.sum():g}")
@@ -173,7 +175,7 @@ def cholesky(within: np.ndarray, log: Callable[[str], None]) -> np.ndarray:
 def _limit(m: np.ndarray, ceiling: float, log: Callable[[str], None]) -> np.ndarray:
     if ceiling <= 0:
         return m
-    u, s, vt = np.linalg.svd(m, full_matrices=False)
+    u, s, vt = svd(m, "the LDA transform")
     over = int((s > ceiling).sum())
     if over == 0:
         return m

@@ -84,3 +84,27 @@ def test_rank_is_reduced_in_place():
     assert after[5:].max() < 1e-5
     assert logs[-1] == "Reduced rank of parameters of 1 components."
     assert any(w.startswith("Not reducing rank of component h2 as it is not") for w in warnings)
+
+
+@pytest.mark.parametrize(
+    "text", ["reduce-rank name=h1.affine rank=3", "apply-svd name=h1.affine bottleneck-dim=3"]
+)
+def test_a_decomposition_that_lapack_fails_at_is_made_another_way(text, monkeypatch):
+    def fail(m, full_matrices):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    before = low_rank(3)
+    W = before.components["h1.affine"].W.copy()
+    monkeypatch.setattr(np.linalg, "svd", fail)
+    nnet, _, _ = run(before, text)
+    after = product(nnet) if text.startswith("apply") else nnet.components["h1.affine"].W
+    np.testing.assert_allclose(after, W, atol=1e-5)
+
+
+def test_a_matrix_that_is_not_finite_is_named():
+    before = low_rank(3)
+    before.components["h1.affine"].W[2, 1] = np.nan
+    with pytest.raises(
+        ValueError, match=r"the matrix of component h1.affine has 1 values of 180 that are NaN"
+    ):
+        run(before, "reduce-rank name=h1.affine rank=3")

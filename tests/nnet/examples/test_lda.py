@@ -107,6 +107,27 @@ def test_a_singular_within_class_covariance_is_smoothed(rng):
     assert "Cholesky failed" in told[0]
 
 
+def test_the_transform_needs_no_svd_that_converges(rng, monkeypatch):
+    stats, _, _ = stats_of(rng, classes=3)  # a between-class covariance of rank 2
+    expected = feature_transform(stats, max_singular_value=0.1)
+
+    def fail(m, full_matrices=True):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", fail)
+    again = feature_transform(stats, max_singular_value=0.1)
+    np.testing.assert_allclose(again, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.001])
+def test_fewer_classes_than_dimensions_leave_a_finite_transform(factor, rng):
+    stats, _, _ = stats_of(rng, classes=2, dim=8)
+    m = feature_transform(stats, within_class_factor=factor)
+    assert np.isfinite(m).all()
+    sizes = np.linalg.norm(m[:, :-1], axis=1)
+    assert sizes[0] > 10 * sizes[1:].max()  # one direction divides two classes
+
+
 def test_statistics_without_a_transform_are_refused(rng):
     with pytest.raises(ValueError, match="hold no frames"):
         feature_transform(LdaStats.zeros(3, 2))
