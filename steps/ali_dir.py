@@ -14,6 +14,7 @@ from nnet.formats.tables import read_table
 from nnet.formats.transition_update import count_ids
 from nnet.formats.transitions import TransitionModel, read_transition_model
 from nnet.formats.tree import read_tree
+from steps.texts import read_int
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class AliDir:
         """The archives of alignments in order. Raises ValueError if num_jobs says there should be others."""
         paths = sorted(self.path.glob("ali.*.gz"), key=lambda p: _number(p.name))
         jobs = self.path / "num_jobs"
-        count = int(jobs.read_text(encoding="ascii")) if jobs.is_file() else max(1, len(paths))
+        count = read_int(jobs) if jobs.is_file() else max(1, len(paths))
         missing = [n for n in range(1, count + 1) if not (self.path / f"ali.{n}.gz").is_file()]
         if missing:
             raise ValueError(
@@ -59,7 +60,7 @@ class AliDir:
     def alignments(self) -> Iterator[tuple[str, np.ndarray]]:
         """(utterance, transition-ids (T,)) of all archives."""
         for archive in self.archives():
-            yield from read_table(f"ark:gunzip -c {archive} |", INT_VECTOR)
+            yield from read_table(f"ark:{archive}", INT_VECTOR)
 
     @cached_property
     def id_counts(self) -> np.ndarray:

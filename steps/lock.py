@@ -4,6 +4,8 @@ is gone.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import socket
@@ -13,7 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nnet.files import atomic_write
+
 NAME = ".lock"
+GUARD = ".lock.guard"
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
@@ -21,22 +27,58 @@ def locked(directory: Path) -> Iterator[None]:
     """Hold the lock of `directory` during the block.
 
     Raises ValueError if a living process holds it, or one on another machine, which cannot be looked at. The
-    lock
-    of a process of this machine that is gone (killed, or from before a restart) is taken over.
+    lock of a process of this machine that is gone (killed, or from before a restart) is taken over. Raises
+    OSError naming the file if it cannot be written.
     """
     path = directory / NAME
-    _take(path)
+    mine = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())})
+    with _guarded(directory):
+        _take(path, mine)
+    try:
+        yield
+    finally:
+        with _guarded(directory):
+            _release(path, mine)
+
+
+@contextmanager
+def _guarded(directory: Path) -> Iterator[None]:
+    """Only one process of this machine looks at and replaces the lock at a time.
+
+    The guard's file is removed under its own lock, so whoever got the lock of a file that is no longer there
+    opens it anew. A file system without locks is used without a guard.
+    """
+    path = directory / GUARD
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                os.close(handle)
+                raise OSError(error.errno, error.strerror, str(path)) from error
+        if _is_open_as(path, handle):
+            break
+        os.close(handle)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+        os.close(handle)
 
 
-def _take(path: Path) -> None:
-    mine = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())})
-    own = path.with_name(f"{NAME}.{os.getpid()}")
-    own.write_text(mine, encoding="utf-8")
+def _is_open_as(path: Path, handle: int) -> bool:
     try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _take(path: Path, mine: str) -> None:
+    own = path.with_name(f"{NAME}.{os.getpid()}")
+    try:
+        with atomic_write(own, text=True) as stream:
+            stream.write(mine)
         for _ in range(3):
             try:
                 os.link(own, path)  # fails if the lock exists; also safe on shared disks
@@ -47,6 +89,15 @@ def _take(path: Path) -> None:
     finally:
         own.unlink(missing_ok=True)
     raise ValueError(f"{path.parent}: cannot take the lock {path}; another run took it at this moment")
+
+
+def _release(path: Path, mine: str) -> None:
+    """Remove the lock, unless somebody else's is there by now."""
+    try:
+        if path.read_text(encoding="utf-8") == mine:
+            path.unlink()
+    except FileNotFoundError:
+        return
 
 
 def _remove_if_stale(path: Path) -> None:

@@ -55,3 +55,53 @@ def test_a_lock_that_cannot_be_checked_is_respected_and_named(tmp_path: Path, co
 
 def write(directory: Path, **holder: object) -> None:
     (directory / NAME).write_text(json.dumps(holder))
+
+
+RACE = """
+import sys, time
+from pathlib import Path
+from steps.lock import locked
+directory = Path(sys.argv[1])
+while not (directory / "go").exists():
+    time.sleep(0.0005)
+try:
+    with locked(directory):
+        print("taken", flush=True)
+        sys.stdin.read()
+except ValueError:
+    print("refused", flush=True)
+"""
+
+
+def test_of_many_that_find_a_stale_lock_one_takes_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", RACE, str(tmp_path)]
+    for _ in range(3):
+        write(tmp_path, pid=2**22 + 1, host=socket.gethostname())
+        runs = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(6)
+        ]
+        (tmp_path / "go").touch()
+        answers = [run.stdout.readline().strip() for run in runs if run.stdout]
+        for run in runs:
+            run.communicate()
+        (tmp_path / "go").unlink()
+        assert sorted(answers) == ["refused"] * 5 + ["taken"]
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        (tmp_path / NAME).unlink()
+        write(tmp_path, pid=1, host="elsewhere")
+    assert "elsewhere" in (tmp_path / NAME).read_text()
+
+
+def test_a_lock_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"), locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
