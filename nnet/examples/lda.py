@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.formats.basic import open_input, open_output
+from nnet.formats.basic import open_output, open_whole
 from nnet.formats.lda_stats import read_lda_stats, write_lda_stats
 from nnet.minibatch import DenseTarget, SparseTarget, Target
 from nnet.singular import eigh, svd
@@ -94,7 +94,7 @@ def random_prune(weight: np.ndarray, threshold: float, rng: np.random.Generator)
 
 def read_stats(path: str) -> LdaStats:
     """Statistics from a Kaldi file. Raises FormatError, OSError."""
-    with open_input(path) as source:
+    with open_whole(path) as source:
         return LdaStats(*read_lda_stats(source))
 
 

@@ -7,10 +7,18 @@ from contextlib import contextmanager
 
 from nnet.formats.reader import KaldiInput
 from nnet.formats.source import FormatError
-from nnet.formats.streams import create_bytes, open_bytes
+from nnet.formats.streams import create_bytes, has_offset, open_bytes
 from nnet.formats.writer import KaldiOutput
 
-__all__ = ["FormatError", "KaldiInput", "KaldiOutput", "open_input", "open_output", "read_header"]
+__all__ = [
+    "FormatError",
+    "KaldiInput",
+    "KaldiOutput",
+    "open_input",
+    "open_output",
+    "open_whole",
+    "read_header",
+]
 
 
 @contextmanager
@@ -23,6 +31,22 @@ def open_input(name: str) -> Iterator[KaldiInput]:
         source = KaldiInput(stream, "standard input" if name in ("", "-") else name)
         read_header(source)
         yield source
+
+
+@contextmanager
+def open_whole(name: str) -> Iterator[KaldiInput]:
+    """`open_input` for a file that holds one object only: FormatError if bytes follow what the block read.
+
+    Text may end in white space. Standard input and `file:offset` may go on with anything.
+    """
+    with open_input(name) as source:
+        yield source
+        if name in ("", "-") or has_offset(name):
+            return
+        if not source.binary:
+            source.skip_space()
+        if not source.at_end():
+            source.error(f"expected the end of the file, found {source.shown()}")
 
 
 def read_header(source: KaldiInput) -> None:

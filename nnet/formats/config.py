@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nnet.factory import make_component
-from nnet.formats.basic import KaldiInput, open_input
+from nnet.formats.basic import KaldiInput, open_input, open_whole
 from nnet.graph.network import Nnet
 
 
@@ -37,7 +37,7 @@ def config_text(name: str) -> list[str]:
 
 def load_array(name: str) -> np.ndarray:
     """The float32 matrix (rows, columns) or vector (D,) in a file, as config keys like matrix= name them."""
-    with open_input(name) as src:
+    with open_whole(name) as src:
         is_vector = src.peek_token() in ("FV", "DV") if src.binary else _is_text_vector(src)
         return src.vector(np.float32) if is_vector else src.matrix(np.float32)
 

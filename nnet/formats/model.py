@@ -9,7 +9,7 @@ import numpy as np
 from nnet import tree
 from nnet.component import Component
 from nnet.config_line import ConfigLine
-from nnet.formats.basic import FormatError, KaldiInput, KaldiOutput, open_input, open_output
+from nnet.formats.basic import FormatError, KaldiInput, KaldiOutput, open_output, open_whole
 from nnet.formats.components import read_component, write_component
 from nnet.formats.transitions import TransitionModel, read_transitions, write_transitions
 from nnet.graph.context import context
@@ -52,8 +52,11 @@ def am_nnet(transitions: TransitionModel, nnet: Nnet) -> AmNnet:
 
 
 def read_nnet(name: str) -> Nnet:
-    """The network in a .raw or .mdl file (Kaldi rxfilename). Raises FormatError, or OSError."""
-    with open_input(name) as src:
+    """The network in a .raw or .mdl file (Kaldi rxfilename), which must end with the model.
+
+    Raises FormatError, or OSError.
+    """
+    with open_whole(name) as src:
         if src.peek_token() == "<TransitionModel>":
             return _read_am(src).nnet
         src.expect("<Nnet3>", "<TransitionModel>")
@@ -61,8 +64,8 @@ def read_nnet(name: str) -> Nnet:
 
 
 def read_am(name: str) -> AmNnet:
-    """The acoustic model in a .mdl file. Raises FormatError, or OSError."""
-    with open_input(name) as src:
+    """The acoustic model in a .mdl file, which must end with it. Raises FormatError, or OSError."""
+    with open_whole(name) as src:
         return _read_am(src)
 
 

@@ -41,6 +41,11 @@ def split_offset(name: str) -> tuple[str, int]:
     return (match.group(1), int(match.group(2))) if match else (name, 0)
 
 
+def has_offset(name: str) -> bool:
+    """Whether `name` is `file:offset`, a place inside a file, and not a file whose own name looks so."""
+    return not is_pipe(name) and split_offset(name)[0] != name and not os.path.exists(name)
+
+
 def check_name(name: str, reading: bool) -> None:
     """Raise ValueError if `name` is no file name but a table specifier, or a pipe of the other direction."""
     what = "read" if reading else "written"

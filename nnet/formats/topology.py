@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.formats.basic import KaldiInput, KaldiOutput, open_input
+from nnet.formats.basic import KaldiInput, KaldiOutput, open_whole
 
 NO_PDF = -1  # the pdf class of a state that emits nothing
 MAX_STATES = 100000
@@ -92,7 +92,7 @@ def topology(states: Sequence[HmmState], phones: Sequence[int]) -> Topology:
 
 def read_topology_file(name: str) -> Topology:
     """The topology in a file such as data/lang/topo. Raises FormatError."""
-    with open_input(name) as src:
+    with open_whole(name) as src:
         return read_topology(src)
 
 

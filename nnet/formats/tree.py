@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnet.formats.basic import KaldiInput, KaldiOutput, open_input, open_output
+from nnet.formats.basic import KaldiInput, KaldiOutput, open_output, open_whole
 
 PDF_CLASS = -1  # the key of the pdf class in questions; positions in the window are 0 .. width - 1
 MAX_DEPTH = 300  # questions in a row
@@ -144,8 +144,8 @@ def _stub(phones: Sequence[int], num_pdf_classes: Mapping[int, int], pdf: int) -
 
 
 def read_tree(name: str) -> ContextTree:
-    """The tree in a file. Raises FormatError."""
-    with open_input(name) as src:
+    """The tree in a file, which must end with it. Raises FormatError."""
+    with open_whole(name) as src:
         src.expect("ContextDependency")
         width, central = src.int32(), src.int32()
         if src.expect("ToPdf", "ToLength") == "ToLength":  # older files count pdf classes here

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def copy_int_vector(options: Options, source: str, target: str) -> int:
     """Copy integers from `source` to `target`; status 1 if a table was empty."""
-    from nnet.formats.basic import open_input, open_output  # noqa: PLC0415 - fast start
+    from nnet.formats.basic import open_output, open_whole  # noqa: PLC0415 - fast start
     from nnet.formats.tables import (  # noqa: PLC0415 - fast start
         INT_VECTOR,
         TableWriter,
@@ -44,7 +44,7 @@ def copy_int_vector(options: Options, source: str, target: str) -> int:
     if is_rspecifier(source) != is_wspecifier(target):
         raise ValueError(f"tables and single files cannot be mixed: {source} and {target}")
     if not is_rspecifier(source):
-        with open_input(source) as data:
+        with open_whole(source) as data:
             vector = data.int_vector()
         with open_output(target, options.binary) as out:
             out.int_vector(vector)

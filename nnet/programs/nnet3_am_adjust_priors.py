@@ -30,11 +30,11 @@ def run(options: Options, old: str, posteriors: str, new: str) -> None:
     """Read, replace, write."""
     import numpy as np  # noqa: PLC0415 - not needed for --help
 
-    from nnet.formats.basic import open_input  # noqa: PLC0415
+    from nnet.formats.basic import open_whole  # noqa: PLC0415
     from nnet.formats.model import read_am, write_am  # noqa: PLC0415
 
     am = read_am(old)
-    with open_input(posteriors) as src:
+    with open_whole(posteriors) as src:
         p = src.vector(np.float32)
     if not (np.isfinite(p).all() and (p >= 0).all() and p.sum() > 0):
         raise ValueError(f"{posteriors}: posteriors must be finite, not negative, and not all zero")
