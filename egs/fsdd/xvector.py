@@ -95,8 +95,11 @@ def write_egs(top: Path, seed: int) -> None:
 
 
 def make_table(top: Path, name: str | int, ranges: list[str], num_speakers: int) -> None:
-    """One table of examples, from the features of the utterances that `ranges` names."""
-    chunks, feats = (top / "egs" / f"{what}.{name}" for what in ("ranges", "feats"))
+    """One table of examples, from the features of the utterances that `ranges` names.
+
+    They come sorted by speaker and are shuffled, lest batch-norm see minibatches of one speaker.
+    """
+    chunks, feats, unshuffled = (top / "egs" / f"{what}.{name}" for what in ("ranges", "feats", "sorted"))
     used = {line.split()[0] for line in ranges}
     places = read_map(top / "features" / "train.scp")
     chunks.write_text("".join(line + "\n" for line in ranges), encoding="utf-8")
@@ -106,8 +109,10 @@ def make_table(top: Path, name: str | int, ranges: list[str], num_speakers: int)
         f"--num-pdfs={num_speakers}",
         str(chunks),
         f"scp:{feats}",
-        table(top / "egs", name),
+        f"ark:{unshuffled}",
     )
+    recipe.call("nnet.programs.nnet3_shuffle_egs", "--srand=0", f"ark:{unshuffled}", table(top / "egs", name))
+    unshuffled.unlink()
 
 
 def train(top: Path, options: argparse.Namespace) -> None:

@@ -11,6 +11,9 @@ import pytest
 
 from egs import recipe
 from egs.fsdd import speakers, xvector
+from nnet.formats.examples import EXAMPLE
+from nnet.formats.kinds import MATRIX
+from nnet.formats.tables import TableWriter, read_table
 from steps.initial_model import config_vars
 
 
@@ -87,6 +90,23 @@ def test_the_shortest_chunk_gives_the_network_all_the_context_it_needs(tmp_path:
     needed = config_vars(tmp_path)
     assert int(needed["left_context"]) == 0
     assert 0 < int(needed["right_context"]) < xvector.CHUNKS.lengths[0]
+
+
+def test_examples_of_all_speakers_are_mixed(tmp_path: Path) -> None:
+    (tmp_path / "features").mkdir()
+    (tmp_path / "egs").mkdir()
+    ranges = []
+    with TableWriter(f"ark,scp:{tmp_path}/features/train.ark,{tmp_path}/features/train.scp", MATRIX) as out:
+        for n in range(40):
+            out.write(f"u{n:02d}", np.full((20, 2), n, np.float32))
+            ranges.append(f"u{n:02d} 0 0 {n % 5} 16 {n // 20}")
+    xvector.make_table(tmp_path, 1, ranges, 2)
+    found = [eg for _, eg in read_table(f"ark:{tmp_path}/egs/egs.1.ark", EXAMPLE)]
+    labels = [int(eg.io[1].features.indices[0]) for eg in found]
+    assert sorted(labels) == [0] * 20 + [1] * 20
+    assert 5 <= sum(labels[:20]) <= 15
+    assert {len(eg.io[0].indexes) for eg in found} == {16}
+    assert not (tmp_path / "egs" / "sorted.1").exists()
 
 
 @pytest.mark.slow
