@@ -20,6 +20,7 @@ from nnet.progress import ObjectiveProgress
 from nnet.updates import (
     MaxChangeStats,
     apply_l2_regularization,
+    check_l2_regularization,
     constrain_orthonormal,
     scale_batchnorm_stats,
     update_with_max_change,
@@ -109,12 +110,16 @@ class Trainer:
         self.max_change = MaxChangeStats()
         self.progress: dict[str, ObjectiveProgress] = {}
         self._bad_in_a_row = 0
+        self._checked: set[int] = set()  # sizes of minibatches whose L2 was found to shrink parameters
 
     def step(self, batch: Minibatch) -> None:
-        """Train on one minibatch. Raises ValueError if it does not fit the network, TrainingDiverged as
-        documented.
+        """Train on one minibatch. Raises ValueError if it does not fit the network or its L2 would turn the
+        signs of parameters, TrainingDiverged as documented.
         """
         o = self.options
+        if batch.n not in self._checked:
+            check_l2_regularization(self.nnet, batch.n, o.l2_regularize_factor)
+            self._checked.add(batch.n)
         interval = o.backstitch_training_interval
         backstitch = o.backstitch_training_scale > 0 and self.num_minibatches % interval == o.seed % interval
         with np.errstate(

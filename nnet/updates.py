@@ -57,6 +57,23 @@ def apply_l2_regularization(nnet: Model, delta_nnet: Model, scale: float, lrate:
             tree.add(d, c, factor)  # the statistics of recurrent cells too, as Kaldi does
 
 
+def check_l2_regularization(nnet: Model, n: int, factor: float) -> None:
+    """Raise ValueError if L2 alone would turn the signs of a component's parameters, or make them zero.
+
+    A minibatch of `n` sequences multiplies them by 1 - 2 * n * factor * lrate * alpha, factor being
+    l2-regularize-factor, which must stay above 0.
+    """
+    for name, c in tree.updatable(components_of(nnet)):
+        part = 2.0 * n * factor * c.learning_rate * c.l2_regularize
+        if part >= 1:
+            raise ValueError(
+                f"component {name}: L2 would turn the signs of its parameters: 2 * {n} sequences * "
+                f"l2-regularize-factor {factor:g} * learning rate {c.learning_rate:g} * "
+                f"l2-regularize {c.l2_regularize:g} = {part:g}, which must be less than 1; with these, "
+                f"l2-regularize must be below {c.l2_regularize / part:g}"
+            )
+
+
 @dataclass
 class MaxChangeStats:
     """How often limits on the change of parameters acted."""

@@ -99,6 +99,36 @@ def test_l2_changes_one_step_by_what_is_documented(factor):
             np.testing.assert_allclose(difference, shrink * w, rtol=0, atol=3e-7 * max(1.0, np.abs(w).max()))
 
 
+def strong_l2(product: float, n: int = 8):
+    """A network whose h2 has 2 * n * rate * alpha = `product`, with powers of two, so without rounding."""
+    nnet = without_l2()
+    c = nnet.components["h2"]
+    c.learning_rate, c.l2_regularize = 2.0**-6, product * 2.0**5 / n
+    return nnet
+
+
+def test_l2_that_turns_signs_is_refused_with_the_arithmetic():
+    before = strong_l2(1.0)
+    trainer = Trainer(before)
+    with pytest.raises(ValueError) as error:
+        trainer.step(minibatch(n=8))
+    assert str(error.value) == (
+        "component h2: L2 would turn the signs of its parameters: 2 * 8 sequences * l2-regularize-factor 1 * "
+        "learning rate 0.015625 * l2-regularize 4 = 1, which must be less than 1; with these, l2-regularize "
+        "must be below 4"
+    )
+    assert np.array_equal(all_params(before), all_params(strong_l2(1.0)))
+
+
+def test_l2_that_only_shrinks_is_taken_and_its_factor_and_the_minibatch_count():
+    Trainer(strong_l2(0.999)).step(minibatch(n=8))
+    Trainer(strong_l2(1.5), TrainerOptions(l2_regularize_factor=0.5)).step(minibatch(n=8))
+    trainer = Trainer(strong_l2(0.75))
+    trainer.step(minibatch(n=8))
+    with pytest.raises(ValueError, match=r"2 \* 16 sequences .* = 1.5, which must be less than 1"):
+        trainer.step(minibatch(n=16))
+
+
 def test_jobs_with_factor_one_over_n_shrink_like_one_job_of_n_fold_rate():
     """Weight 0 leaves the penalty alone. N jobs at rate N*eta with factor 1/N shrink as one job at rate
     eta and factor 1.
