@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnet.files import atomic_write
@@ -20,16 +24,47 @@ _CONTENT = {
 }
 
 
-def write_configs(network: Network, directory: str, text: str, command: str) -> None:
-    """Write all text files of a configs directory, and the matrices that layers make.
+@contextmanager
+def replacing(directory: str) -> Iterator[str]:
+    """A new directory inside `directory`: its files move up when the block ends without an exception.
 
-    `text` is the xconfig file's content, `command` what stands in the first line of each file. init.config is
-    written only if a layer gave it an output, and an old one removed otherwise. Raises OSError.
+    `vars`, by which scripts know the directory to be whole, goes first and comes last; an old init.config or
+    init.raw without successor goes. With an exception `directory` stays as it was. Raises OSError.
     """
+    made = not os.path.isdir(directory)
     os.makedirs(directory, exist_ok=True)
+    new = tempfile.mkdtemp(prefix=".new.", dir=directory)
+    try:
+        yield new
+        _move_up(Path(new), Path(directory))
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        if made:
+            with suppress(OSError):  # it is not empty
+                os.rmdir(directory)
+
+
+def _move_up(new: Path, directory: Path) -> None:
+    names = {path.name for path in new.iterdir()}
+    for name in {"vars", "init.config", "init.raw"} - (names - {"vars"}):
+        (directory / name).unlink(missing_ok=True)
+    for name in sorted(names, key=lambda name: (name == "vars", name)):
+        os.replace(new / name, directory / name)
+
+
+def write_matrices(network: Network) -> None:
+    """Write the matrices that layers make, where the xconfig file wants them. Raises OSError."""
     for path, matrix in network.files.items():
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         _write(path, matrix)
+
+
+def write_configs(network: Network, directory: str, text: str, command: str) -> None:
+    """Write the text files of a configs directory, which exists.
+
+    `text` is the xconfig file's content, `command` what stands in the first line of each file. init.config is
+    written only if a layer gave it an output. Raises OSError.
+    """
     lines: dict[str, list[str]] = {
         "xconfig": [line.strip() for line in text.splitlines()],
         "xconfig.expanded.1": [expanded(layer) for layer in network.layers],
@@ -38,7 +73,6 @@ def write_configs(network: Network, directory: str, text: str, command: str) -> 
     }
     if not any(line.startswith("output-node ") for line in lines["init.config"]):
         del lines["init.config"]
-        Path(directory, "init.config").unlink(missing_ok=True)
     for name, content in lines.items():
         head = [f"# Made by: {' '.join(command.split())}", f"# {_CONTENT[name]}", ""]
         _write(f"{directory}/{name}", "\n".join([*head, *content]) + "\n")

@@ -14,17 +14,26 @@ from xconfig.line import parse_line
 
 @dataclass
 class Network:
-    """What an xconfig file says: layers, config lines by config (init, ref, final), other files by path."""
+    """What an xconfig file says: layers, config lines by config (init, ref, final), other files by path.
+
+    `numbers` holds the number of each layer's line, by the layer's name.
+    """
 
     layers: list[Layer] = field(default_factory=list)
     configs: dict[str, list[str]] = field(default_factory=lambda: {"init": [], "ref": [], "final": []})
     files: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def take(self, net: Emitter) -> None:
         """Add the lines and files of one layer."""
         for config, line in net.lines:
             self.configs[config].append(line)
         self.files.update(net.files)
+
+    def layer_of(self, name: str) -> Layer | None:
+        """The layer that made the component or node `name`: its name is that of the layer, or begins so."""
+        owners = [x for x in self.layers if f"{name}.".startswith(f"{x.name}.")]
+        return max(owners, key=lambda x: len(x.name), default=None)
 
 
 def parse_xconfig(
@@ -42,6 +51,7 @@ def parse_xconfig(
             parsed = parse_line(text)
             if parsed is not None:
                 _add_layer(network, scope, make_layer(*parsed))
+                network.numbers[network.layers[-1].name] = number
         except ValueError as error:
             raise ValueError(f"{where}:{number}: {error}") from None
     if not network.layers:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from xconfig.generate import expanded, write_configs
+from xconfig.generate import expanded, replacing, write_configs, write_matrices
 from xconfig.layers.front_end import idct_matrix, matrix_text
 from xconfig.parser import parse_xconfig
 
@@ -19,7 +21,10 @@ output-layer name=output dim=6 input=a@-1
 
 
 def written(text, folder):
-    write_configs(parse_xconfig(text.split("\n")), str(folder), text, "program --option=value")
+    network = parse_xconfig(text.split("\n"))
+    with replacing(str(folder)) as new:
+        write_configs(network, new, text, "program --option=value")
+        write_matrices(network)
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
@@ -39,6 +44,41 @@ def test_init_config_disappears_when_nothing_is_to_be_estimated(tmp_path):
     written(TEXT, tmp_path)
     files = written("input dim=4 name=input\noutput-layer name=output dim=6", tmp_path)
     assert "init.config" not in files
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_an_exception_leaves_the_directory_as_it_was(tmp_path):
+    written(TEXT, tmp_path)
+    (tmp_path / "vars").write_text("old")
+    before = content(tmp_path)
+    with pytest.raises(KeyboardInterrupt), replacing(str(tmp_path)) as new:
+        write_configs(parse_xconfig(["input dim=9 name=input", "output name=output"]), new, "", "program")
+        raise KeyboardInterrupt
+    assert content(tmp_path) == before
+    with pytest.raises(KeyboardInterrupt), replacing(str(tmp_path / "new" / "configs")):
+        raise KeyboardInterrupt
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_vars_goes_first_and_comes_last(tmp_path, monkeypatch):
+    for name in ("vars", "init.config", "init.raw", "other"):
+        (tmp_path / name).write_text("old")
+    moved, true = [], os.replace
+
+    def fake(source, target):
+        assert not (tmp_path / "vars").exists() and not (tmp_path / "init.raw").exists()
+        moved.append(target.name)
+        true(source, target)
+
+    with replacing(str(tmp_path)) as new:
+        for name in ("vars", "xconfig", "init.config", "final.config"):
+            Path(new, name).write_text("new")
+        monkeypatch.setattr(os, "replace", fake)
+    assert moved == ["final.config", "init.config", "xconfig", "vars"]
+    assert content(tmp_path) == {**dict.fromkeys(moved, b"new"), "other": b"old"}
 
 
 def test_expansion_has_every_option_in_alphabetical_order_and_quotes():

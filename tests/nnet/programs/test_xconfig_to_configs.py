@@ -105,3 +105,48 @@ def test_a_mistake_in_the_file_is_reported_with_its_line(run, capsys):
         in capsys.readouterr().err
     )
     assert not folder.exists()
+
+
+GOOD = "input dim=4 name=input\nrelu-layer name=a dim=3 input=Append(-1,0)\noutput-layer name=output dim=6\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dim=3 ", 'dim=3 ng-affine-options="no-such-key=1" ',
+         "net.xconfig:2: relu-layer a: component a.affine"),
+        ("output-layer", "relu-layer name=a.b dim=2 ng-affine-options=\"alph=1\"\noutput-layer",
+         "net.xconfig:3: relu-layer a.b: component a.b.affine"),
+    ],
+)  # fmt: skip
+def test_a_line_that_makes_no_network_leaves_the_old_directory_whole(run, capsys, old, new, message):
+    _, folder = run(GOOD)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    capsys.readouterr()
+    assert run(GOOD.replace(old, new))[0] == 1
+    err = capsys.readouterr().err
+    assert message in err and "ref.config" not in err
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_a_directory_that_would_hold_nothing_is_not_made(run):
+    assert not run(GOOD.replace("dim=3 ", 'dim=3 ng-affine-options="no-such-key=1" '))[1].exists()
+
+
+def test_the_models_of_a_network_without_transform_replace_those_of_one_with_it(run):
+    _, folder = run(NETWORK.format(delay=0, output="output"))
+    assert (folder / "init.raw").exists()
+    assert run(GOOD)[0] == 0
+    assert not (folder / "init.raw").exists() and not (folder / "init.config").exists()
+    assert (folder / "vars").read_text() == "model_left_context=1\nmodel_right_context=0\n"
+
+
+def test_the_matrix_that_a_layer_makes_is_written_only_with_the_rest(run, tmp_path):
+    path = tmp_path / "idct.mat"
+    text = f"input dim=3 name=input\nidct-layer name=i dim=3 affine-transform-file={path}\n" + (
+        "relu-layer name=a dim=3 {}\noutput-layer name=output dim=6"
+    )
+    assert run(text.format('ng-affine-options="no-such-key=1"'))[0] == 1
+    assert not path.exists()
+    assert run(text.format(""))[0] == 0
+    assert path.read_text().startswith("[ ")
