@@ -107,14 +107,13 @@ def test_changed_bytes_give_values_or_named_errors(name, form, prefix, tmp_path,
         (tmp_path / "x").write_bytes(
             changed[: rng.integers(len(changed) + 1)] if rng.random() < 0.3 else changed
         )
+        specifier = prefix.format(tmp_path) if "{" in prefix else f"ark:{tmp_path}/x"
         try:
-            for _, value in read_table(
-                prefix.format(tmp_path) if "{" in prefix else f"ark:{tmp_path}/x", CASES[name][0]
-            ):
+            for _, value in read_table(specifier, CASES[name][0]):
                 if hasattr(value, "dense"):
                     value.dense()
-        except (ValueError, OSError):
-            pass
+        except (ValueError, OSError) as error:
+            assert f"{specifier.removeprefix('ark:')}, byte " in str(error)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
