@@ -46,9 +46,18 @@ def has_cupy() -> bool:
 
 
 def gpu_available() -> bool:
-    """Whether CuPy is installed and sees a device it can use."""
+    """Whether CuPy is installed and can compute on a device now; one in exclusive mode may be busy.
+
+    Takes the device for this process, as Kaldi's test does.
+    """
     cupy = _import_cupy()
-    return cupy is not None and bool(cupy.is_available())
+    if cupy is None or not cupy.is_available():
+        return False
+    try:
+        cupy.cuda.runtime.free(0)  # makes the context
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return False
+    return True
 
 
 def gpu_count() -> int:

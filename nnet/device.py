@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from nnet.backend import gpu_available, to_device
+from nnet.backend import gpu_available, gpu_count, to_device
 from nnet.minibatch import DenseTarget, Minibatch
 
 CHOICES = ("yes", "no", "optional", "wait", "true", "false")
@@ -14,10 +14,11 @@ SECONDS_BETWEEN_TRIES = 5.0
 
 
 def select_gpu(use_gpu: str, log: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Whether to compute on the GPU. Raises ValueError for another word, or for `yes` without a usable
-    device.
+    """Whether to compute on the GPU. Raises ValueError for another word, for `yes` without a usable device,
+    and for `wait` without any device.
 
-    `optional` takes a GPU if there is one; `wait` tries again every five seconds until one can be used.
+    `optional` takes a GPU if one can be used; `wait` tries again every five seconds while those that exist
+    are busy (in exclusive mode). So Kaldi's CuDevice::SelectGpuId.
     """
     if use_gpu not in CHOICES:
         raise ValueError(f"--use-gpu={use_gpu}: expected one of {', '.join(CHOICES[:4])}")
@@ -27,8 +28,9 @@ def select_gpu(use_gpu: str, log: Callable[[str], None], sleep: Callable[[float]
         return True
     if use_gpu == "optional":
         return False
-    if use_gpu == "wait":
-        log("No GPU can be used yet; waiting for one (--use-gpu=no computes on the CPU)")
+    devices = gpu_count()
+    if use_gpu == "wait" and devices > 0:
+        log(f"None of {devices} GPUs can be used yet; waiting for one (--use-gpu=no computes on the CPU)")
         while not gpu_available():
             sleep(SECONDS_BETWEEN_TRIES)
         return True

@@ -38,7 +38,7 @@ def cupy(monkeypatch) -> ModuleType:
     module = ModuleType("cupy")
     module.is_available = lambda: True
     module.asarray = lambda x, dtype=None: DeviceArray(np.array(x, dtype))
-    runtime = SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=RuntimeError)
+    runtime = SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=RuntimeError, free=lambda p: None)
     module.cuda = SimpleNamespace(runtime=runtime)
     monkeypatch.setitem(sys.modules, "cupy", module)
     return module
@@ -74,6 +74,14 @@ def test_a_device_is_used_only_if_it_can_be(cupy, monkeypatch):
         RuntimeError, match="no GPU can be used: CuPy is not installed or sees no CUDA device"
     ):
         backend.to_device(np.zeros(1))
+
+
+def test_a_device_that_another_process_has_to_itself_is_not_available(cupy, monkeypatch):
+    def busy(pointer: int) -> None:
+        raise RuntimeError("cudaErrorDevicesUnavailable")
+
+    monkeypatch.setattr(cupy.cuda.runtime, "free", busy)
+    assert not backend.gpu_available() and backend.gpu_count() == 2
 
 
 def test_a_missing_driver_counts_no_devices(cupy, monkeypatch):

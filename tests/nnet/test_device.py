@@ -13,8 +13,9 @@ from tests.networks import densified, minibatch
 def gpu(monkeypatch):
     """Answers of the look for a GPU, one after the other; the last one stays."""
 
-    def answer(*answers: bool) -> None:
+    def answer(*answers: bool, count: int = 0) -> None:
         rest = list(answers)
+        monkeypatch.setattr(device, "gpu_count", lambda: count)
         monkeypatch.setattr(device, "gpu_available", lambda: rest.pop(0) if len(rest) > 1 else rest[0])
 
     return answer
@@ -38,14 +39,14 @@ def test_words_decide(gpu, word, there, used):
 
 
 def test_wait_looks_again_until_there_is_one(gpu):
-    gpu(False, False, False, True)
+    gpu(False, False, False, True, count=2)
     lines, pauses = [], []
     assert select_gpu("wait", lines.append, pauses.append)
     assert pauses == [5.0, 5.0]
-    assert lines == ["No GPU can be used yet; waiting for one (--use-gpu=no computes on the CPU)"]
+    assert lines == ["None of 2 GPUs can be used yet; waiting for one (--use-gpu=no computes on the CPU)"]
 
 
-@pytest.mark.parametrize("word", ["yes", "true"])
+@pytest.mark.parametrize("word", ["yes", "true", "wait"])
 def test_a_gpu_that_must_be_there_and_is_not_is_an_error(gpu, word):
     gpu(False)
     with pytest.raises(
