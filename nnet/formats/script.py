@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -12,6 +13,8 @@ from nnet.formats.kinds import Kind
 from nnet.formats.ranges import split_range
 from nnet.formats.specifiers import Rspecifier
 from nnet.formats.streams import is_pipe, is_plain_reader, open_bytes, split_offset
+
+_SPACE = re.compile("[ \\t\\r\\v\\f]+")  # other spaces of Unicode belong to a key or a name
 
 
 def script_items(spec: Rspecifier, kind: Kind, allow: bool) -> Iterator[tuple[str, Any]]:
@@ -36,10 +39,10 @@ def read_script(name: str) -> list[tuple[str, str]]:
         lines.pop()
     entries = []
     for n, line in enumerate(lines, 1):
-        words = line.split(None, 1)
+        words = _SPACE.split(line.strip(" \t\r\v\f"), maxsplit=1)
         if len(words) != 2:
             raise ValueError(f"{shown(name)}, line {n}: expected a key and a file, found {line[:60]!r}")
-        entries.append((words[0], words[1].strip()))
+        entries.append((words[0], words[1]))
     return entries
 
 
