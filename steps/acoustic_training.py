@@ -13,9 +13,11 @@ from steps.egs_dir import Examples
 from steps.experiment import Stage
 from steps.frame_training import FrameTraining, Numbers
 from steps.initial_model import copy_decoding_files, make_first_model, make_prior_scales
+from steps.input_dims import check_inputs
 from steps.labels import Alignments, Labels
 from steps.priors import adjust_priors, posterior_total
 from steps.run import Run
+from steps.texts import write_number
 from steps.train_options import AcousticOptions
 
 
@@ -48,7 +50,10 @@ class AcousticTraining(FrameTraining):
         return Examples(self.egs)
 
     def begin(self) -> None:
+        check_inputs(self.options)
         copy_decoding_files(self.ali, self.run.exp)
+        write_number(self.run.exp.dir / "num_jobs", len(self.ali.archives()))
+        write_number(self.run.exp.dir / "srand", self.options.srand)
 
     def first_model(self, examples: Any) -> Nnet:
         if self.options.input_model is None:

@@ -5,19 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from steps import minibatch_size
+from steps.data_dir import cmvn_options
 from steps.dropout import parse as parse_dropout
+from steps.make_egs import egs_options
 from steps.train_options import ChunkOptions, FrameLevelOptions, SingleFrameOptions
 
-AT_LEAST_ONE = (
-    "samples_per_iter",
-    "num_jobs_initial",
-    "num_jobs_final",
-    "num_jobs_step",
-    "num_jobs_compute_prior",
-    "preserve_model_interval",
-    "max_models_combine",
-    "max_lda_jobs",
-)
 CONTEXTS = {
     "chunk_left_context": 0,
     "chunk_right_context": 0,
@@ -27,15 +19,10 @@ CONTEXTS = {
 
 
 def check(options: FrameLevelOptions) -> None:
-    """Raise ValueError naming the first option that is wrong."""
+    """Raise ValueError naming the first option that is wrong; numbers were checked when they were read."""
     parse_dropout(options.dropout_schedule)
-    for name in AT_LEAST_ONE:
-        _at_least(options, name, 1)
-    for name in ("initial_effective_lrate", "final_effective_lrate", "num_epochs"):
-        if not 0 < getattr(options, name) < float("inf"):
-            raise ValueError(f"{name.replace('_', '-')}={getattr(options, name)} must be positive")
-    if not 0 <= options.momentum < 1:
-        raise ValueError(f"--trainer.optimization.momentum={options.momentum} must be at least 0 and below 1")
+    egs_options(options.egs_opts)
+    cmvn_options(options.cmvn_opts)
     if isinstance(options, SingleFrameOptions):
         _check_single(options)
     if isinstance(options, ChunkOptions):
@@ -59,7 +46,6 @@ def _at_least(options: FrameLevelOptions, name: str, least: int) -> None:
 
 def _check_single(options: SingleFrameOptions) -> None:
     minibatch_size.check(options.minibatch_size)
-    _at_least(options, "frames_per_eg", 1)
     for name, none in CONTEXTS.items():
         if getattr(options, name) != none:
             raise ValueError(
@@ -73,11 +59,6 @@ def _check_chunks(options: ChunkOptions) -> None:
     check_widths(options.chunk_width)
     for name, none in CONTEXTS.items():
         _at_least(options, name, none)
-    _at_least(options, "deriv_truncate_margin", 0)
-    if not 0 < options.shrink_value <= 1:
-        raise ValueError(
-            f"--trainer.optimization.shrink-value={options.shrink_value} must be above 0 and at most 1"
-        )
 
 
 def _check_places(options: FrameLevelOptions) -> None:

@@ -19,6 +19,7 @@ from steps.executor import CommandExecutor, JobFailed, LocalExecutor, usable_cor
 from steps.experiment import Experiment, discard_from
 from steps.lock import locked
 from steps.run import Run, stop_on_signals
+from steps.texts import naming
 from steps.train_options import CommonOptions
 
 # Imported by the nursery before the first job, so that a job starts in milliseconds.
@@ -95,7 +96,9 @@ def make_executor(cmd: str, options: CommonOptions) -> LocalExecutor:
 
 
 def gpus(use_gpu: str) -> list[str]:
-    """Names of the CUDA devices that jobs may use. Raises ValueError if one is required and there is none."""
+    """Names of the CUDA devices that jobs may use. Raises ValueError if one is required, or to be waited for,
+    and there is none.
+    """
     if use_gpu in ("no", "false"):
         return []
     count = 0
@@ -103,7 +106,7 @@ def gpus(use_gpu: str) -> list[str]:
         code = "from nnet.backend import gpu_count; print(gpu_count())"  # apart: it would hold memory here
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         count = int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else 0
-    if count == 0 and use_gpu in ("yes", "true"):
+    if count == 0 and use_gpu in ("yes", "wait", "true"):
         raise ValueError(
             f"--use-gpu={use_gpu}, but CuPy is not installed or sees no CUDA device; "
             "--use-gpu=optional or --use-gpu=no trains on the CPU"
@@ -113,7 +116,9 @@ def gpus(use_gpu: str) -> list[str]:
 
 
 class Messages:
-    """Prints messages with the time, and keeps them in a log in the experiment's directory."""
+    """Prints messages with the time, and keeps them in a log in the experiment's directory while it can be
+    written.
+    """
 
     def __init__(self, name: str, path: Path):
         self.name, self.path = name, path
@@ -121,18 +126,26 @@ class Messages:
 
     def open(self, argv: Sequence[str]) -> None:
         """Begin to keep messages; the command line comes first."""
-        self.path.parent.mkdir(exist_ok=True)
+        with naming(self.path.parent):
+            self.path.parent.mkdir(exist_ok=True)
         self.ready = True
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(f"# {self.name} {shlex.join(argv)}\n")
+        self._keep(f"# {self.name} {shlex.join(argv)}")
 
     def __call__(self, message: str) -> None:
         """Say something."""
         line = f"{time.strftime('%H:%M:%S')} {message}"
         print(line, file=sys.stderr, flush=True)
-        if self.ready:
+        self._keep(line)
+
+    def _keep(self, line: str) -> None:
+        if not self.ready:
+            return
+        try:
             with self.path.open("a", encoding="utf-8") as log:
                 log.write(line + "\n")
+        except OSError as error:
+            self.ready = False
+            self(f"warning: {self.path} cannot be written ({error.strerror}); messages are not kept any more")
 
 
 def mail(address: str | None, subject: str, text: str) -> None:

@@ -4,6 +4,7 @@ normalisation.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from nnet.files import atomic_write
 from nnet.formats.kinds import DOUBLE_MATRIX, GENERAL_MATRIX
 from nnet.formats.matrix import dense
 from nnet.formats.tables import RandomAccess, random_access, read_table
 from steps.options import option, parse
+from steps.texts import first_word, read_lines
 
 VARIANCE_FLOOR = 1.0e-20
 
@@ -29,10 +32,26 @@ class CmvnOptions:
     norm_vars: bool = option("norm-vars", False, "divide by the speaker's standard deviation")
     skip_dims: str = option("skip-dims", "", "dimensions to leave alone, e.g. 13:14:15")
 
+    def __post_init__(self) -> None:
+        if self.norm_vars and not self.norm_means:
+            raise ValueError("--norm-vars=true needs --norm-means=true: variances are those around the mean")
+        if not re.fullmatch(r"([0-9]+(:[0-9]+)*)?", self.skip_dims, re.ASCII):
+            raise ValueError(
+                f"--skip-dims={self.skip_dims}: expected dimensions with colons between, as 13:14"
+            )
+
     @property
     def changes(self) -> bool:
-        """Whether features are changed at all."""
-        return self.norm_means or self.norm_vars
+        """Whether features are changed at all; without --norm-means they are not (Kaldi's apply-cmvn)."""
+        return self.norm_means
+
+    def skipped(self, dim: int) -> list[int]:
+        """The dimensions to leave alone. Raises ValueError for one that features of dim `dim` do not have."""
+        dims = [int(d) for d in filter(None, self.skip_dims.split(":"))]
+        for d in dims:
+            if d >= dim:
+                raise ValueError(f"--skip-dims={self.skip_dims}: features of dim {dim} have no dimension {d}")
+        return dims
 
 
 def cmvn_options(text: str | None) -> CmvnOptions:
@@ -51,6 +70,7 @@ class DataDir:
 
     path: Path
     cmvn: CmvnOptions
+    allow_pipes: bool = False  # run commands that stand inside the script files
 
     def check(self) -> None:
         """Raise ValueError if a file is missing."""
@@ -88,12 +108,13 @@ class DataDir:
         a list.
         """
         lines = [f"{u} {self.feats[u]}\n" for u in utterances if u in self.feats]
-        work.write_text("".join(lines), encoding="utf-8")
+        with atomic_write(work, text=True) as stream:
+            stream.writelines(lines)
         if not self.cmvn.changes:
-            yield from read_table(f"scp:{work}", GENERAL_MATRIX)
+            yield from read_table(f"scp:{work}", GENERAL_MATRIX, self.allow_pipes)
             return
-        with random_access(f"scp:{self.path / 'cmvn.scp'}", DOUBLE_MATRIX) as stats:
-            for utterance, x in read_table(f"scp:{work}", GENERAL_MATRIX):
+        with random_access(f"scp:{self.path / 'cmvn.scp'}", DOUBLE_MATRIX, self.allow_pipes) as stats:
+            for utterance, x in read_table(f"scp:{work}", GENERAL_MATRIX, self.allow_pipes):
                 yield utterance, normalise(dense(x), self._stats(utterance, stats), self.cmvn)
 
     def _stats(self, utterance: str, stats: RandomAccess) -> np.ndarray:
@@ -105,8 +126,10 @@ class DataDir:
 
 def normalise(x: np.ndarray, stats: np.ndarray, options: CmvnOptions) -> np.ndarray:
     """Features (T, D) normalised by sums `stats` (2, D + 1): values and count, squares (Kaldi's
-    ApplyCmvn).
+    ApplyCmvn); as they are without --norm-means.
     """
+    if not options.changes:
+        return x
     if stats.shape[1] != x.shape[1] + 1:
         raise ValueError(f"cmvn statistics are for dim {stats.shape[1] - 1}, features have dim {x.shape[1]}")
     stats = stats.astype(np.float64)
@@ -118,20 +141,20 @@ def normalise(x: np.ndarray, stats: np.ndarray, options: CmvnOptions) -> np.ndar
     if options.norm_vars:
         variance = stats[1, :-1] / count - mean * mean
         scale = 1.0 / np.sqrt(np.maximum(variance, VARIANCE_FLOOR))
-    offset = -mean * scale if options.norm_means or options.norm_vars else np.zeros_like(mean)
-    for d in filter(None, options.skip_dims.split(":")):
-        scale[int(d)], offset[int(d)] = 1.0, 0.0
+    offset = -mean * scale
+    skipped = options.skipped(len(mean))
+    scale[skipped], offset[skipped] = 1.0, 0.0
     return x * scale.astype(np.float32) + offset.astype(np.float32)
 
 
 def read_map(path: Path) -> dict[str, str]:
     """First word of each line -> the rest. Raises ValueError for a line of one word or a key given twice."""
     result = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        words = line.split(maxsplit=1)
-        if len(words) != 2:
+    for number, line in enumerate(read_lines(path), 1):
+        key, value = first_word(line)
+        if not value:
             raise ValueError(f"{path}, line {number}: expected a key and a value, got {line!r}")
-        if words[0] in result:
-            raise ValueError(f"{path}, line {number}: {words[0]} is given twice")
-        result[words[0]] = words[1].strip()
+        if key in result:
+            raise ValueError(f"{path}, line {number}: {key} is given twice")
+        result[key] = value
     return result

@@ -24,6 +24,7 @@ from nnet.programs.program import log, warn
 from steps.data_dir import DataDir, cmvn_options
 from steps.experiment import read_json
 from steps.labels import KINDS, LIST
+from steps.texts import first_word, read_int, read_lines
 
 PROG = "nnet3-get-egs"
 BUFFER = 256 << 20  # bytes of examples held before they are written out
@@ -49,7 +50,7 @@ def split(directory: Path, number: int) -> None:
     spec, work = _spec(directory), directory / ".work"
     for old in (*work.glob(f"{number}.*.bytes"), *work.glob(f"{number}.*.sizes")):
         old.unlink()
-    utterances = (work / "train_uttlist").read_text(encoding="utf-8").split()
+    utterances = read_lines(work / "train_uttlist")
     jobs = max(1, min(spec["options"]["nj"], len(utterances)))
     rng = np.random.default_rng((spec["srand"], TRAIN, number))
     shares = Shares(work, number, spec["info"]["num_archives"])
@@ -113,7 +114,7 @@ def make_subsets(directory: Path, number: int) -> None:
         ("train", SUBSET, "train_subset_uttlist"),
     ):
         rng = np.random.default_rng((spec["srand"], purpose))
-        utterances = (directory / uttlist).read_text(encoding="utf-8").split()
+        utterances = read_lines(directory / uttlist)
         records = [encode(k, eg) for k, eg in examples(directory, spec, utterances, rng, which)]
         draw = np.random.default_rng((spec["srand"], DRAW, purpose))
         combine, diagnostic = options[f"num_{which}_frames_combine"], options["num_frames_diagnostic"]
@@ -131,13 +132,14 @@ def examples(
 ) -> Iterator[tuple[str, NnetExample]]:
     """(key, example) of `utterances`, dimensions noted for info/. Raises ValueError if many are unusable."""
     work = directory / ".work"
-    data = DataDir(Path(spec["feat_dir"]), cmvn_options(spec["cmvn_opts"]))
+    data = DataDir(Path(spec["feat_dir"]), cmvn_options(spec["cmvn_opts"]), spec["allow_pipes"])
     ivectors, period = _ivectors(spec)
     options = _make_options(spec, period)
     maker = ExampleMaker(options, rng, lambda message: warn(PROG, message))
     features = data.features(utterances, work / f"{name}.scp")
     dims = Dims(work)
-    with random_access(f"scp:{_filtered(work, utterances, name)}", KINDS[spec["labels"]]) as targets:
+    labels = f"scp:{_filtered(work, utterances, name)}"
+    with random_access(labels, KINDS[spec["labels"]], spec["allow_pipes"]) as targets:
         for key, eg in maker.stream(features, targets, ivectors):
             dims.note(eg)
             yield key, eg
@@ -198,16 +200,16 @@ def _ivectors(spec: dict[str, Any]) -> tuple[Any, int]:
     if spec["ivector_dir"] is None:
         return None, 1
     directory = Path(spec["ivector_dir"])
-    period = int((directory / "ivector_period").read_text(encoding="ascii"))
-    return random_access(f"scp:{directory / 'ivector_online.scp'}", MATRIX), period
+    period = read_int(directory / "ivector_period")
+    return random_access(f"scp:{directory / 'ivector_online.scp'}", MATRIX, spec["allow_pipes"]), period
 
 
 def _filtered(work: Path, utterances: list[str], name: str) -> Path:
     """The list of labels, cut down to `utterances`."""
     wanted = set(utterances)
-    lines = (work / LIST).read_text(encoding="utf-8").splitlines(keepends=True)
     path = work / f"targets.{name}.scp"
-    path.write_text("".join(line for line in lines if line.split(maxsplit=1)[0] in wanted), encoding="utf-8")
+    with atomic_write(path, text=True) as stream:
+        stream.writelines(line + "\n" for line in read_lines(work / LIST) if first_word(line)[0] in wanted)
     return path
 
 

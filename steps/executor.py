@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shlex
 import shutil
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from steps.nursery_client import NurseryClient
+from steps.texts import naming
 
 TAIL = 12  # lines of a failed job's log in the error message
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -51,8 +53,8 @@ class JobCancelled(RuntimeError):  # noqa: N818 - what happened
 
 
 class Executor(Protocol):
-    """Starts jobs. A job that fails is tried again before its future raises JobFailed; the result is
-    seconds taken.
+    """Starts jobs. A job that fails is tried again before its future raises JobFailed, unless it says itself
+    what is wrong; the result is seconds taken.
     """
 
     def submit(self, job: Job) -> Future[float]:
@@ -121,7 +123,9 @@ class LocalExecutor:
                 raise JobCancelled(f"job {job.name} was cancelled")
             if status == 0:
                 return time.time() - start
-            if attempt <= self.retries and job.log.exists():
+            if attempt > self.retries or (status > 0 and has_error(job.log)):
+                break
+            if job.log.exists():
                 job.log.replace(f"{job.log}.failed{attempt}")
         raise JobFailed(job, status, attempt)
 
@@ -129,13 +133,14 @@ class LocalExecutor:
         """One attempt, with the log lines that Kaldi's run.pl writes around a job's own."""
         start = time.time()
         job.log.parent.mkdir(parents=True, exist_ok=True)
-        job.log.write_text(
-            f"# {shlex.join(job.argv)}\n# Started at {time.ctime(start)}\n#\n", encoding="utf-8"
-        )
+        with naming(job.log):
+            job.log.write_text(
+                f"# {shlex.join(job.argv)}\n# Started at {time.ctime(start)}\n#\n", encoding="utf-8"
+            )
         nice = 10 if job.background else 0
         status = self._nursery.run(job.argv, job.log, nice, {**job.env, **env})
         seconds = int(time.time() - start)
-        with job.log.open("a", encoding="utf-8") as log:
+        with naming(job.log), job.log.open("a", encoding="utf-8") as log:
             log.write(f"# Accounting: time={seconds} threads=1\n")
             log.write(f"# Ended (code {status}) at {time.ctime()}, elapsed time {seconds} seconds\n")
         return status
@@ -197,6 +202,16 @@ def log_tail(log: Path, lines: int = TAIL) -> list[str]:
     return [line for line in text if line.strip() and not line.startswith("#")][-lines:] or [
         "(nothing was logged)"
     ]
+
+
+def has_error(log: Path) -> bool:
+    """Whether a job's log has a line in which one of our programs reports an error of its input: it would
+    end so again.
+    """
+    try:
+        return re.search(rb"^ERROR \(", log.read_bytes(), re.MULTILINE) is not None
+    except OSError:
+        return False
 
 
 def describe(status: int) -> str:

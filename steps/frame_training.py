@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from nnet.formats.kinds import GENERAL_MATRIX, MATRIX
-from nnet.formats.tables import read_table
 from nnet.graph.network import Nnet
 from steps import egs_dir, make_egs
 from steps.checks import check
 from steps.combination import combine_models
 from steps.command import mail
-from steps.data_dir import DataDir, cmvn_options
 from steps.diagnostics import Diagnostics
 from steps.experiment import Stage, identity
 from steps.initial_model import make_init, make_transform, model_context
+from steps.input_dims import data_dir, first_dim
 from steps.iterations import Training
 from steps.labels import Labels
 from steps.method import Chunks, FrameByFrame, Method
@@ -113,7 +112,7 @@ class FrameTraining(ABC):
     def _inputs(self) -> dict[str, Any]:
         files = self.input_files()
         if self.options.feat_dir is not None and self.options.egs_dir is None:
-            files += DataDir(Path(self.options.feat_dir), cmvn_options(self.options.cmvn_opts)).input_files()
+            files += data_dir(self.options).input_files()
         if self.options.input_model is not None:
             files.append(Path(self.options.input_model))
         else:
@@ -144,7 +143,7 @@ class FrameTraining(ABC):
         o, run = self.options, self.run
         if o.feat_dir is None:
             raise ValueError("--feat-dir is required to make examples, unless --egs.dir gives existing ones")
-        data, labels = DataDir(Path(o.feat_dir), cmvn_options(o.cmvn_opts)), self.labels()
+        data, labels = data_dir(o), self.labels()
         data.check()
         request = make_egs.Request(
             data,
@@ -175,9 +174,7 @@ class FrameTraining(ABC):
         if directory is None:
             return 0
         kind = GENERAL_MATRIX if name == "feats.scp" else MATRIX
-        for _, x in read_table(f"scp:{Path(directory) / name}", kind):
-            return int(x.shape[1])
-        raise ValueError(f"{Path(directory) / name} is empty")
+        return first_dim(Path(directory) / name, kind, self.options.allow_pipes)
 
     def _first_model(self, examples: egs_dir.Examples, info: egs_dir.EgsInfo, about: Any) -> None:
         if self._has_init:

@@ -106,7 +106,8 @@ def num_frames(data: DataDir, utterances: Iterable[str]) -> dict[str, int]:
     known = {u: int(n) for u, n in read_map(listed).items()} if listed.is_file() else {}
     if all(u in known for u in utterances):
         return known
-    return {u: int(x.shape[0]) for u, x in read_table(f"scp:{data.path / 'feats.scp'}", GENERAL_MATRIX)}
+    table = read_table(f"scp:{data.path / 'feats.scp'}", GENERAL_MATRIX, data.allow_pipes)
+    return {u: int(x.shape[0]) for u, x in table}
 
 
 def check_match(

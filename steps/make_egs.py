@@ -18,9 +18,22 @@ from steps.executor import Executor, Job, run_all
 from steps.experiment import write_json
 from steps.labels import Labels
 from steps.options import option, parse
+from steps.ranges import AT_LEAST_ONE, NOT_NEGATIVE, Range, check_ranges
 from steps.run import python_job
+from steps.texts import first_word, read_int, read_lines
 
 WORK = ".work"
+RANGES: dict[str, Range] = {
+    "num-utts-subset": AT_LEAST_ONE,
+    "num-utts-subset-valid": AT_LEAST_ONE,
+    "num-utts-subset-train": AT_LEAST_ONE,
+    "num-valid-frames-combine": NOT_NEGATIVE,
+    "num-train-frames-combine": NOT_NEGATIVE,
+    "num-frames-diagnostic": AT_LEAST_ONE,
+    "nj": AT_LEAST_ONE,
+    "frame-subsampling-factor": AT_LEAST_ONE,
+    "length-tolerance": NOT_NEGATIVE,
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,9 @@ class EgsOptions:
     generate_egs_scp: bool = option(
         "generate-egs-scp", False, "also write egs.scp and the scp of each subset, for multilingual training"
     )
+
+    def __post_init__(self) -> None:
+        check_ranges(self, RANGES)
 
     @property
     def num_held_out(self) -> int:
@@ -185,7 +201,7 @@ def copy_properties(egs: Path, directory: Path) -> None:
 
 def read_dim(path: Path) -> int:
     """The integer in a file."""
-    return int(path.read_text(encoding="ascii"))
+    return read_int(path)
 
 
 def outputs(directory: Path) -> tuple[Path, ...]:
@@ -219,7 +235,7 @@ def _prepare_labels(request: Request, say: Any) -> tuple[list[str], int]:
         lengths = request.labels.prepare(request.data, request.work, say)
         with atomic_write(done, text=True) as stream:
             stream.writelines(f"{u} {n}\n" for u, n in lengths)
-    pairs = [line.split() for line in done.read_text(encoding="utf-8").splitlines()]
+    pairs = [first_word(line) for line in read_lines(done)]
     return [u for u, _ in pairs], sum(int(n) for _, n in pairs)
 
 
@@ -245,6 +261,7 @@ def _spec(request: Request, info: EgsInfo) -> dict[str, Any]:
     return {
         "feat_dir": str(request.data.path),
         "cmvn_opts": request.cmvn_opts,
+        "allow_pipes": request.data.allow_pipes,
         "ivector_dir": str(request.ivector_dir) if request.ivector_dir else None,
         "labels": request.labels.kind,
         "dim": request.labels.dim,

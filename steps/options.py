@@ -7,8 +7,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
 from typing import Any, TypeVar
+
+from steps.texts import read_text
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ def read_yaml(path: str) -> list[Given]:
     import yaml  # noqa: PLC0415 - only where there is a file
 
     try:
-        root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if root is None:
@@ -123,8 +124,10 @@ def _walk(node: Any, prefix: str, path: str) -> Iterator[Given]:
     import yaml  # noqa: PLC0415
 
     for key, value in node.value:
-        name = prefix + str(key.value)
         where = f"{path}, line {key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise ValueError(f"{where}: the name of an option must be a word, not a list or a mapping")
+        name = prefix + str(key.value)
         if isinstance(value, yaml.MappingNode):
             yield from _walk(value, name + ".", path)
         elif isinstance(value, yaml.SequenceNode):
@@ -194,8 +197,12 @@ def _value(g: Given, f: Any, earlier: Any) -> Any:
 
 
 def _integer(text: str) -> int:
-    value = float(text)
-    if value != int(value):
+    """An integer, also when it is written as 4e5."""
+    try:
+        return int(text)
+    except ValueError:
+        value = float(text)
+    if not value.is_integer():  # nor is inf or nan
         raise ValueError(text)
     return int(value)
 

@@ -14,9 +14,11 @@ from steps.egs_dir import Examples, find_examples
 from steps.experiment import Stage
 from steps.frame_training import FrameTraining, Numbers
 from steps.initial_model import config_vars, make_first_raw
+from steps.input_dims import check_inputs
 from steps.labels import Labels, Targets
 from steps.priors import posterior_total
 from steps.run import Run
+from steps.texts import write_number
 from steps.train_options import RawOptions
 
 
@@ -45,6 +47,10 @@ class RawTraining(FrameTraining):
                     )
             if not Path(o.targets_scp or "").is_file():
                 raise ValueError(f"--targets-scp={o.targets_scp} does not exist")
+
+    def begin(self) -> None:
+        check_inputs(self.options)
+        write_number(self.run.exp.dir / "srand", self.options.srand)
 
     def labels(self) -> Labels:
         """The table of targets. ValueError if the number of classes is not known."""

@@ -35,6 +35,7 @@ FREE = frozenset(
         "local.threads-per-job",
         "retries",
         "restart",
+        "allow-pipes-in-scp",
         "lang",
         "nj",
         "dir",

@@ -8,16 +8,30 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from steps.executor import THREAD_VARIABLES
-from steps.options import parse, usage
-
 if TYPE_CHECKING:
     from steps.run import Run
 
+INTERRUPTED = 130
 
-def run_script(name: str, heading: str, options: type, module: str, argv: Sequence[str] | None) -> int:
-    """Parse the command line and call `train(run)` of `module`, imported only then; the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+
+def run_script(name: str, heading: str, options: str, module: str, argv: Sequence[str] | None) -> int:
+    """Parse the command line by the class `options` of steps.train_options and call `train(run)` of `module`.
+
+    Nothing is imported before, so that Ctrl-C ends with one line at any time. Returns the exit status.
+    """
+    try:
+        return _run(name, heading, options, module, list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(name: str, heading: str, class_name: str, module: str, words: list[str]) -> int:
+    from steps import train_options  # noqa: PLC0415
+    from steps.executor import THREAD_VARIABLES  # noqa: PLC0415
+    from steps.options import parse, usage  # noqa: PLC0415
+
+    options: type = getattr(train_options, class_name)
     if "--help" in words or not words:
         print(usage(options, heading), file=sys.stderr)
         return 0 if words else 1

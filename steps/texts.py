@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nnet.files import atomic_write
+
 SPACE = " \t\r\v\f"  # what separates words in Kaldi's lists; other spaces of Unicode belong to a word
 
 
@@ -35,6 +37,12 @@ def read_int(path: Path) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{path} should hold an integer, it holds {text[:40]!r}") from None
+
+
+def write_number(path: Path, number: int) -> None:
+    """Write a file that holds one integer."""
+    with atomic_write(path, text=True) as stream:
+        stream.write(f"{number}\n")
 
 
 def first_word(line: str) -> tuple[str, str]:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 
 from steps.script import run_script
-from steps.train_options import DnnOptions
 
 HEADING = """Train a feed-forward acoustic model with frame-level cross-entropy, from features and alignments.
 
@@ -22,7 +21,7 @@ given again."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; returns the exit status."""
-    return run_script("train_dnn.py", HEADING, DnnOptions, "steps.acoustic_training", argv)
+    return run_script("train_dnn.py", HEADING, "DnnOptions", "steps.acoustic_training", argv)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from steps.options import option, required
+from steps.ranges import check_training
 
 _OPT = "trainer.optimization."
 
@@ -141,6 +142,10 @@ class CommonOptions:
     restart: bool = option(
         "restart", False, "discard what an earlier run left from --stage on, instead of continuing it"
     )
+    allow_pipes: bool = option("allow-pipes-in-scp", False, "run commands that stand inside script files")
+
+    def __post_init__(self) -> None:
+        check_training(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 
 from steps.script import run_script
-from steps.train_options import RawDnnOptions
 
 HEADING = """\
 Train a feed-forward network without transition model from features and targets, or from examples.
@@ -24,7 +23,7 @@ given again."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; returns the exit status."""
-    return run_script("train_raw_dnn.py", HEADING, RawDnnOptions, "steps.raw_training", argv)
+    return run_script("train_raw_dnn.py", HEADING, "RawDnnOptions", "steps.raw_training", argv)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 
 from steps.script import run_script
-from steps.train_options import RawRnnOptions
 
 HEADING = """Train a recurrent network without transition model, from features and targets or from examples.
 
@@ -23,7 +22,7 @@ given again."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; returns the exit status."""
-    return run_script("train_raw_rnn.py", HEADING, RawRnnOptions, "steps.raw_training", argv)
+    return run_script("train_raw_rnn.py", HEADING, "RawRnnOptions", "steps.raw_training", argv)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 
 from steps.script import run_script
-from steps.train_options import RnnOptions
 
 HEADING = """\
 Train a recurrent acoustic model with frame-level cross-entropy on chunks, from features and alignments.
@@ -23,7 +22,7 @@ given again."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; returns the exit status."""
-    return run_script("train_rnn.py", HEADING, RnnOptions, "steps.acoustic_training", argv)
+    return run_script("train_rnn.py", HEADING, "RnnOptions", "steps.acoustic_training", argv)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_wrong_options_of_recurrent_training_are_named(tmp_path: Path, option: s
     ("option", "message"),
     [
         ("--egs.frames-per-eg=0", "frames-per-eg=0 must be at least 1"),
-        ("--trainer.optimization.final-effective-lrate=0", "must be positive"),
+        ("--trainer.optimization.final-effective-lrate=0", "must be above 0"),
         ("--trainer.input-model=nowhere", "--trainer.input-model=nowhere does not exist"),
         ("--dir=elsewhere", "there is no elsewhere/configs/final.config"),
     ],

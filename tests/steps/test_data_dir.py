@@ -60,10 +60,63 @@ def test_agrees_with_kaldi(tmp_path: Path, kaldi) -> None:  # type: ignore[no-un
 
 @pytest.mark.parametrize(
     ("text", "changes"),
-    [(None, True), ("", True), ("--norm-means=false", False), ("--norm-means=false --norm-vars=true", True)],
+    [
+        (None, True),
+        ("", True),
+        ("--norm-means=false", False),
+        ("--norm-means=false --norm-vars=false", False),
+    ],
 )
 def test_options_are_those_of_apply_cmvn(text: str | None, changes: bool) -> None:
     assert cmvn_options(text).changes is changes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("--norm-means=false --norm-vars=true", "--norm-vars=true needs --norm-means=true"),
+        ("--skip-dims=1::2", "--skip-dims=1::2: expected dimensions"),
+        ("--skip-dims=-1", "--skip-dims=-1: expected dimensions"),
+    ],
+)
+def test_options_that_apply_cmvn_refuses_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"feat\.cmvn-opts.*{message}"):
+        cmvn_options(text)
+
+
+def test_without_means_features_stay_as_they_are(rng: np.random.Generator) -> None:
+    x = rng.normal(3.0, 2.0, (20, 4)).astype(np.float32)
+    assert normalise(x, stats_of(x), CmvnOptions(norm_means=False)) is x
+
+
+def test_a_dimension_that_features_do_not_have_cannot_be_skipped() -> None:
+    stats = np.ones((2, 5))
+    with pytest.raises(ValueError, match="--skip-dims=99: features of dim 4 have no dimension 99"):
+        normalise(np.zeros((2, 4), np.float32), stats, CmvnOptions(skip_dims="99"))
+
+
+def test_commands_in_script_files_run_only_if_allowed(tmp_path: Path) -> None:
+    d = make_corpus(tmp_path / "t") / "data"
+    first, *rest = (d / "feats.scp").read_text().splitlines(keepends=True)
+    name, place = first.split()
+    path, offset = place.split(":")
+    command = f"tail -c +{int(offset) + 1} {path}; true |"
+    (d / "feats.scp").write_text("".join([f"{name} {command}\n", *rest]))
+    with pytest.raises(ValueError, match="give --allow-pipes-in-scp=true"):
+        list(DataDir(d, CmvnOptions()).features([name], tmp_path / "list"))
+    ((_, x),) = DataDir(d, CmvnOptions(), allow_pipes=True).features([name], tmp_path / "list")
+    assert x.shape[1] == 4
+
+
+def test_keys_end_at_ascii_space_only(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("a\u00a0b\t c d \ne\u2028f\u0085 g\r\n", encoding="utf-8", newline="")
+    assert read_map(tmp_path / "list") == {"a\u00a0b": "c d", "e\u2028f\u0085": "g"}
+
+
+def test_lists_in_another_encoding_are_named(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes("a 1\nb\u00e4h 2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"list, line 2: byte 0xe4 is not UTF-8"):
+        read_map(tmp_path / "list")
 
 
 def test_unknown_options_are_refused() -> None:

@@ -73,6 +73,14 @@ def test_a_failing_job_is_named_with_its_log_and_last_lines(tmp_path: Path, exec
         run_all(executor, [shell(tmp_path, "a", "echo the reason; exit 3")])
 
 
+def test_an_error_that_the_job_reports_is_not_tried_again(tmp_path: Path, executor: LocalExecutor) -> None:
+    report = "echo 'ERROR (nnet3-train) egs.1.ark: wrong' >&2"
+    with pytest.raises(JobFailed, match=r"job a failed: exit status 1; log"):
+        run_all(executor, [shell(tmp_path, "a", f"{report}; exit 1")])
+    with pytest.raises(JobFailed, match=r"killed by SIGKILL \(2 attempts\)"):
+        run_all(executor, [shell(tmp_path, "b", f"{report}; kill -9 $$")])
+
+
 def test_the_first_failure_ends_the_wait_for_the_others(tmp_path: Path, executor: LocalExecutor) -> None:
     start = time.time()
     with pytest.raises(JobFailed, match="job bad"):

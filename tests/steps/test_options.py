@@ -14,7 +14,7 @@ NEEDED = ["--ali-dir=ali", "--dir=exp"]
 
 def yaml_options(tmp_path: Path, text: str, *more: str) -> DnnOptions:
     path = tmp_path / "conf.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     return parse(DnnOptions, [*NEEDED, f"--config={path}", *more])
 
 
@@ -105,6 +105,8 @@ def test_yaml_types_do_not_interfere(tmp_path: Path, line: str, field: str, expe
         ("a: [", "is not YAML"),
         ("trainer:\n  srand: x", "line 2.* must be an integer"),
         ("trainer.srand: [1, 2]", "takes one value"),
+        ("? [a, b]\n: 1", "line 1: the name of an option must be a word"),
+        ("trainer.retries: \u00e4", "byte 0xe4 is not UTF-8"),
     ],
 )
 def test_mistakes_in_yaml_are_told_with_the_line(tmp_path: Path, text: str, message: str) -> None:
@@ -119,6 +121,8 @@ def test_mistakes_in_yaml_are_told_with_the_line(tmp_path: Path, text: str, mess
         (["--trainer.sran", "1"], "did you mean --trainer.srand"),
         (["--use-gpu=maybe"], "choose one of optional, yes"),
         (["--trainer.srand=1.5"], "must be an integer"),
+        (["--trainer.srand=inf"], "--trainer.srand='inf' .*must be an integer"),
+        (["--stage=nan"], "--stage='nan' .*must be an integer"),
         (["--stage"], "--stage needs a value"),
         (["--stage", "--cleanup"], "--stage needs a value"),
         (["nonsense"], "unexpected argument"),

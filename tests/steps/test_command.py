@@ -1,0 +1,42 @@
+"""What surrounds every training script: messages, and GPUs that are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steps.command import Messages, gpus
+
+
+def test_messages_are_kept_below_the_command_line(tmp_path: Path) -> None:
+    say = Messages("train_dnn.py", tmp_path / "log/train_dnn.log")
+    say("before")
+    say.open(["--dir", "a b"])
+    say("after")
+    first, second = (tmp_path / "log/train_dnn.log").read_text().splitlines()
+    assert first == "# train_dnn.py --dir 'a b'"
+    assert second.endswith(" after")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_log_that_cannot_be_written_is_given_up_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "train.log"
+    log.symlink_to("/dev/full")
+    say = Messages("train.py", log)
+    say.open([])
+    say("first")
+    say("second")
+    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    warning = f"warning: {log} cannot be written (No space left on device); messages are not kept any more"
+    assert lines == [warning, "first", "second"]
+
+
+@pytest.mark.parametrize("word", ["yes", "true", "wait"])
+def test_a_gpu_that_cannot_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=f"--use-gpu={word}, but CuPy is not installed or sees no CUDA"):
+        gpus(word)
+    assert gpus("optional") == gpus("no") == []
