@@ -37,6 +37,7 @@ def test_a_training_leaves_what_kaldi_leaves(trained: Trained) -> None:
         "report.html",
     ):
         assert (trained.dir / name).is_file()
+    assert [(trained.dir / name).read_text() for name in ("srand", "num_jobs")] == ["0\n", "1\n"]
     assert not list(trained.dir.glob("egs/egs.*.ark"))
     left = [p.name for p in trained.dir.glob(".*")]
     assert left == [".stages"]
