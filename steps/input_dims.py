@@ -18,7 +18,7 @@ IVECTORS = "ivector_online.scp"
 
 
 def check_inputs(options: FrameLevelOptions) -> None:
-    """Raise ValueError if features or i-vectors are missing or do not have the dimension of the input."""
+    """Raise ValueError if features or i-vectors are missing or do not have the dimension of the input.
 
     Only the first utterance is read, and nothing where the examples exist.
     """
