@@ -1,6 +1,6 @@
 """A training minibatch: ours, Kaldi's nnet3-train, PyTorch; time and peak memory as ratios within one run.
 
-usage: python -m benchmarks.train_step --networks ../shared/bench [--threads 1] [--repeats 3] [--kaldi DIR]
+usage: python -m benchmarks.train_step --networks DIR [--threads 1] [--repeats 3] [--kaldi DIR]
 
 Each program trains on few and on many minibatches; the difference, over their number, is the time of one.
 Programs

@@ -13,7 +13,7 @@ Turns sequences of integers (transition-ids, or pdfs from ali-to-pdf) into poste
 probability 1 at its frame. The exit status is 1 if there was no alignment.
 
 Usage: ali-to-post <alignments-rspecifier> <posteriors-wspecifier>
- e.g.: ali-to-post ark:1.ali ark:1.post
+ e.g.: ali-to-post ark:pdfs.ark ark,t:-
 """
 
 

@@ -11,11 +11,12 @@ from nnet.programs.program import log, option, run_program
 
 PROG = "copy-feats"
 USAGE = """
-Copy features [and possibly change format]
+Writes features again: in text or binary, compressed or not, with or without a script file.
+
 Usage: copy-feats [options] <feature-rspecifier> <feature-wspecifier>
 or:    copy-feats [options] <feats-rxfilename> <feats-wxfilename>
-e.g.:  copy-feats ark:- ark,scp:foo.ark,foo.scp
-       copy-feats ark:foo.ark ark,t:txt.ark
+e.g.:  copy-feats --compress=true scp:feats.scp ark,scp:small.ark,small.scp
+       copy-feats scp:feats.scp ark,t:-
 """
 
 
@@ -23,10 +24,10 @@ e.g.:  copy-feats ark:- ark,scp:foo.ark,foo.scp
 class Options:
     """Options of copy-feats."""
 
-    binary: bool = option(True, "Binary-mode output (not relevant if writing to archive)")
-    compress: bool = option(False, "If true, write output in compressed form (tables only)")
-    compression_method: int = option(1, "Only relevant if --compress=true; the method (1 through 7)")
-    write_num_frames: str = option("", "Wspecifier to write length in frames of each utterance (tables only)")
+    binary: bool = option(True, "Write a single file in binary mode (tables have ,t for text)")
+    compress: bool = option(False, "Compress the features (tables only)")
+    compression_method: int = option(1, "How --compress=true does it: method 1 ... 7")
+    write_num_frames: str = option("", "Table for the number of frames of every utterance (tables only)")
     htk_in: bool = option(False, "Not supported: HTK features as input")
     sphinx_in: bool = option(False, "Not supported: Sphinx features as input")
 

@@ -10,19 +10,19 @@ from nnet.programs.program import log, option, run_program
 
 PROG = "copy-int-vector"
 USAGE = """
-Copy vectors of integers, or archives of vectors of integers (e.g. alignments)
+Writes integers again, such as alignments, in text or binary: a table, or a single file with one vector.
 
 Usage: copy-int-vector [options] (vector-in-rspecifier|vector-in-rxfilename) (vector-out-wspecifier|vector-out-wxfilename)
- e.g.: copy-int-vector --binary=false foo -
-   copy-int-vector ark:1.ali ark,t:-
-"""  # noqa: E501 - Kaldi's usage
+ e.g.: copy-int-vector "ark:gunzip -c ali.1.gz|" ark,t:-
+       copy-int-vector --binary=false numbers -
+"""  # noqa: E501 - one line for what the arguments are
 
 
 @dataclass
 class Options:
     """Options of copy-int-vector."""
 
-    binary: bool = option(True, "Write in binary mode (only relevant if output is a wxfilename)")
+    binary: bool = option(True, "Write a single file in binary mode (tables have ,t for text)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

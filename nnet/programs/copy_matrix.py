@@ -14,12 +14,12 @@ from nnet.programs.program import log, option, run_program
 
 PROG = "copy-matrix"
 USAGE = """
-Copy matrices, or tables of matrices (e.g. features or transforms).
+Write a matrix, or each matrix of a table, again: in text or binary, scaled or after a function.
 
 Usage:  copy-matrix [options] <matrix-rspecifier> <matrix-wspecifier>
 or:     copy-matrix [options] <matrix-rxfilename> <matrix-wxfilename>
-e.g.:   copy-matrix --binary=false 1.mat -
-        copy-matrix ark:2.trans ark,t:-
+e.g.:   copy-matrix --binary=false lda.mat -
+        copy-matrix --apply-exp=true ark:log_post.ark ark:post.ark
 """
 LOG_FLOOR = 1e-20  # smaller values count as this before the logarithm
 

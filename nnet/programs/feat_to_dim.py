@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from nnet.programs.program import run_program
 
 USAGE = """
-Reads an archive of features.  If second argument is wxfilename, writes
-the feature dimension of the first feature file; if second argument is
-wspecifier, writes an archive of the feature dimension, indexed by utterance
-id.
+How many columns features have: that of the first utterance as a number in a file, or, where the second
+argument is a table, that of every utterance.
+
 Usage: feat-to-dim [options] <feat-rspecifier> (<dim-wspecifier>|<dim-wxfilename>)
-e.g.: feat-to-dim scp:feats.scp -
+e.g.:  feat-to-dim scp:data/train/feats.scp -
 """
 
 

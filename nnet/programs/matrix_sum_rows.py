@@ -15,7 +15,7 @@ USAGE = """
 Sum the rows of each matrix of a table; the sums make a table of vectors.
 
 Usage:  matrix-sum-rows [options] <matrix-rspecifier> <vector-wspecifier>
-e.g.:   matrix-sum-rows ark:post.ark ark:- | vector-sum ark:- sum.vec
+e.g.:   matrix-sum-rows scp:post.scp ark,t:-
 """
 
 

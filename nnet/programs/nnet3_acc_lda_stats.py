@@ -18,7 +18,7 @@ USAGE = """Accumulate statistics for LDA and similar transforms: training exampl
 network; its output is the feature; the supervision gives the classes.
 
 Usage:  nnet3-acc-lda-stats [options] <raw-nnet-in> <training-examples-in> <lda-stats-out>
-e.g. nnet3-acc-lda-stats 0.raw ark:1.egs 1.acc
+e.g. nnet3-acc-lda-stats init.raw ark:egs.7.ark lda.7.acc
 """
 PROG = "nnet3-acc-lda-stats"
 

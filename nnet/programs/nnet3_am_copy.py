@@ -16,8 +16,8 @@ prepare-for-test.
 as Kaldi does, so the result computes the same but keeps its size.
 
 Usage: nnet3-am-copy [options] <nnet-in> <nnet-out>
- e.g.: nnet3-am-copy --binary=false 1.mdl text.mdl
-       nnet3-am-copy --raw=true 1.mdl 1.raw
+ e.g.: nnet3-am-copy --edits='remove-orphans' final.mdl smaller.mdl
+       nnet3-am-copy --raw=true final.mdl final.raw
 """
 
 

@@ -9,12 +9,12 @@ from nnet.programs.program import log, option, run_program
 
 PROG = "nnet3-am-init"
 USAGE = """
-Makes an acoustic model of a transition model and a raw network. Priors are set later, by
-nnet3-am-train-transitions or nnet3-am-adjust-priors.
+Makes an acoustic model of a transition model and a raw network. It has no priors yet: they come from
+nnet3-am-adjust-priors, or with new transition probabilities from nnet3-am-train-transitions.
 
 Usage: nnet3-am-init [options] <tree-in> <topology-in> <raw-nnet-in> <nnet-out>
    or: nnet3-am-init [options] <transition-model-in> <raw-nnet-in> <nnet-out>
- e.g.: nnet3-am-init tree topo 0.raw 0.mdl
+ e.g.: nnet3-am-init ali/final.mdl final.raw final.mdl
 """
 
 

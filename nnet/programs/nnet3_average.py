@@ -14,11 +14,11 @@ from nnet.programs.program import log, option, run_program, warn
 
 PROG = "nnet3-average"
 USAGE = """
-This program averages the parameters and statistics of 'raw' nnet3 models of one structure.
+Averages the parameters and statistics of 'raw' nnet3 models of one structure.
 A model with a NaN or an infinity is refused by name.
 
 Usage:  nnet3-average [options] <model1> <model2> ... <modelN> <model-out>
-e.g.:   nnet3-average 1.1.raw 1.2.raw 1.3.raw 2.raw
+e.g.:   nnet3-average --weights=0.5:0.25:0.25 a.raw b.raw c.raw mean.raw
 """
 
 

@@ -20,7 +20,7 @@ Computes and prints the average log-probability per frame (numerator minus denom
 examples under the given model; with --xent-regularize other than zero also that of output-xent.
 
 Usage:  nnet3-chain-compute-prob [options] <raw-model-in> <denominator-fst> <chain-examples-in>
-e.g.:   nnet3-chain-compute-prob 0.raw den.fst ark:valid.cegs
+e.g.:   nnet3-chain-compute-prob 80.raw den.fst ark:heldout.cegs
 """
 
 

@@ -19,7 +19,7 @@ Train the parameters of an nnet3 network with the LF-MMI ("chain") objective, by
 with natural gradient. Examples are minibatches as nnet3-chain-merge-egs makes them.
 
 Usage:  nnet3-chain-train [options] <raw-model-in> <denominator-fst-in> <chain-examples-in> <raw-model-out>
-e.g.:   nnet3-chain-train 1.raw den.fst 'ark:nnet3-chain-merge-egs ark:1.cegs ark:-|' 2.raw
+e.g.:   nnet3-chain-train --xent-regularize=0.1 7.raw den.fst ark:merged.cegs 8.raw
 """
 
 

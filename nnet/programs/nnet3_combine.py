@@ -14,8 +14,8 @@ from nnet.programs.program import log, option, run_program
 
 PROG = "nnet3-combine"
 USAGE = """
-Using a subset of training or held-out examples, average the first n of the given models, with the n whose
-average has the best objective. Models are given newest first, so the last n models are combined.
+Averages the first n of the models, with the n that scores best on the examples (part of the training or of
+the held-out data). With the newest model first, these are the last n of training.
 
 Usage:  nnet3-combine [options] <nnet-in1> <nnet-in2> ... <nnet-inN> <examples-in> <nnet-out>
 e.g.:   nnet3-combine 35.raw 34.raw 33.raw ark:valid.egs final.raw

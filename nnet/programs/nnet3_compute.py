@@ -23,7 +23,7 @@ USAGE = """
 Propagate features through a raw neural network and write the output, one matrix an utterance.
 
 Usage:  nnet3-compute [options] <nnet-in> <features-rspecifier> <matrix-wspecifier>
-e.g.:   nnet3-compute final.raw scp:feats.scp ark:nnet_prediction.ark
+e.g.:   nnet3-compute --use-gpu=no 80.raw scp:test/feats.scp ark,scp:out.ark,out.scp
 """
 
 

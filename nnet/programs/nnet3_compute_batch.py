@@ -23,7 +23,7 @@ Propagate features through a raw neural network and write the output, one matrix
 nnet3-compute, but chunks of many utterances are computed at once.
 
 Usage:  nnet3-compute-batch [options] <nnet-in> <features-rspecifier> <matrix-wspecifier>
-e.g.:   nnet3-compute-batch final.raw scp:feats.scp ark:nnet_prediction.ark
+e.g.:   nnet3-compute-batch --minibatch-size=64 80.raw scp:test/feats.scp ark:out.ark
 """
 
 

@@ -24,7 +24,7 @@ USAGE = """
 Read training examples and compute the network's output for each, in the order of the example's output rows.
 
 Usage:  nnet3-compute-from-egs [options] <raw-nnet-in> <training-examples-in> <matrices-out>
-e.g.:   nnet3-compute-from-egs --apply-exp=true 0.raw ark:1.egs ark:post.ark
+e.g.:   nnet3-compute-from-egs --apply-exp=true 80.raw ark:valid.egs ark:probabilities.ark
 """
 
 

@@ -20,7 +20,7 @@ model.
 With batchnorm-test-mode=true (the default) stored statistics are used; if a model has none, give false.
 
 Usage:  nnet3-compute-prob [options] <raw-model-in> <training-examples-in>
-e.g.:   nnet3-compute-prob 0.raw ark:valid.egs
+e.g.:   nnet3-compute-prob 80.raw ark:heldout.egs
 """
 
 

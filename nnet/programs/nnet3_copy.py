@@ -15,8 +15,8 @@ nnet-config, learning-rate, scale, edits-config, edits, test modes.
 as Kaldi does, so the result computes the same but keeps its size.
 
 Usage: nnet3-copy [options] <raw-nnet-in> <raw-nnet-out>
- e.g.: nnet3-copy --binary=false 0.raw text.raw
-       nnet3-copy --edits='set-dropout-proportion name=* proportion=0.1; remove-orphans' 0.raw 1.raw
+ e.g.: nnet3-copy --binary=false 80.raw -
+       nnet3-copy --edits='remove-orphans; set-learning-rate learning-rate=0.01' 0.raw 1.raw
 """
 
 

@@ -18,8 +18,8 @@ from nnet.programs.program import log, option, run_program, warn
 USAGE = """Copy training examples, possibly changing the binary mode. Several outputs are dealt out in turn.
 
 Usage:  nnet3-copy-egs [options] <egs-rspecifier> <egs-wspecifier1> [<egs-wspecifier2> ...]
-e.g. nnet3-copy-egs ark:train.egs ark,t:text.egs
-or:  nnet3-copy-egs ark:train.egs ark:1.egs ark:2.egs
+e.g. nnet3-copy-egs ark:egs.7.ark ark,t:-
+or:  nnet3-copy-egs --random=true ark:all.egs ark:a.egs ark:b.egs
 """
 PROG = "nnet3-copy-egs"
 

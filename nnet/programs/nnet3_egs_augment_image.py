@@ -17,8 +17,8 @@ from nnet.programs.program import log, option, run_program
 USAGE = """Copy examples, changing the image in each at random.
 
 Usage:  nnet3-egs-augment-image [options] <egs-rspecifier> <egs-wspecifier>
-e.g. nnet3-egs-augment-image --horizontal-flip-prob=0.5 --horizontal-shift=0.1 --vertical-shift=0.1 \\
-  --srand=103 --num-channels=3 --fill-mode=nearest ark:- ark:-
+e.g. nnet3-egs-augment-image --num-channels=3 --rotation-prob=0.3 --rotation-degree=10 \\
+  --horizontal-shift=0.08 --fill-mode=reflect ark:train.egs ark:changed.egs
 
 Each example needs an input named 'input': its frames are the x of the image, its columns the y and, varying
 fastest, the channel (colour).

@@ -12,12 +12,12 @@ from nnet.formats.tables import TableWriter, random_access, read_table
 from nnet.programs.example_options import ChunkedExampleOptions, make_maker
 from nnet.programs.program import log, option, run_program, warn
 
-USAGE = """Get frame-by-frame examples of data for nnet3 neural network training.
+USAGE = """Cut utterances into chunks, examples for nnet3-train, whose targets are posteriors of pdfs.
 
 Usage:  nnet3-get-egs [options] <features-rspecifier> <pdf-post-rspecifier> <egs-wspecifier>
 
-e.g. nnet3-get-egs --num-pdfs=2658 --left-context=12 --right-context=9 --num-frames=8 "$feats" \\
-  "ark:gunzip -c exp/nnet/ali.1.gz | ali-to-pdf exp/nnet/1.nnet ark:- ark:- | ali-to-post ark:- ark:- |" ark:-
+e.g. nnet3-get-egs --num-pdfs=120 --left-context=5 --right-context=5 --num-frames=8 scp:feats.scp \\
+  "ark:ali-to-pdf final.mdl ark:1.ali ark:- | ali-to-post ark:- ark:- |" ark:1.egs
 """
 PROG = "nnet3-get-egs"
 

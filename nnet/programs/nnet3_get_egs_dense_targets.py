@@ -12,12 +12,12 @@ from nnet.formats.tables import TableWriter, random_access, read_table
 from nnet.programs.example_options import ChunkedExampleOptions, make_maker
 from nnet.programs.program import log, option, run_program, warn
 
-USAGE = """Get frame-by-frame examples for nnet3 training whose targets are dense matrices, not posteriors.
+USAGE = """Cut utterances into chunks, examples for nnet3-train, whose targets are rows of matrices.
 
 Usage:  nnet3-get-egs-dense-targets [options] <features-rspecifier> <targets-rspecifier> <egs-wspecifier>
 
-e.g. nnet3-get-egs-dense-targets --num-targets=26 --left-context=12 --right-context=9 --num-frames=8 \\
-  "$feats" "ark:copy-matrix ark:exp/snrs/snr.1.ark ark:- |" ark:-
+e.g. nnet3-get-egs-dense-targets --num-targets=40 --left-context=5 --right-context=5 --num-frames=8 \\
+  scp:noisy.scp scp:clean.scp ark:1.egs
 """
 PROG = "nnet3-get-egs-dense-targets"
 

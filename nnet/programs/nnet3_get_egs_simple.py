@@ -18,8 +18,7 @@ USAGE = """Get examples for nnet3 training whose inputs and outputs are whole ma
 
 Usage:  nnet3-get-egs-simple [options] <name1>=<rspecifier1> [<name2>=<rspecifier2> ...] <egs-wspecifier>
 
-e.g. nnet3-get-egs-simple input=scp:images.scp \\
-  output='ark,o:ali-to-post ark:labels.txt ark:- | post-to-smat --dim=10 ark:- ark:- |' ark:egs.ark
+e.g. nnet3-get-egs-simple input=scp:pictures.scp output=ark:classes.ark ark:train.egs
 """
 PROG = "nnet3-get-egs-simple"
 

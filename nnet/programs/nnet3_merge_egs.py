@@ -14,7 +14,7 @@ from nnet.programs.program import log, option, run_program, warn
 USAGE = """Merge training examples of equal structure into minibatches, each a single example.
 
 Usage:  nnet3-merge-egs [options] <egs-rspecifier> <egs-wspecifier>
-e.g. nnet3-merge-egs --minibatch-size=512 ark:1.egs ark:-
+e.g. nnet3-merge-egs --minibatch-size=256,64 ark:egs.7.ark ark:-
 """
 PROG = "nnet3-merge-egs"
 

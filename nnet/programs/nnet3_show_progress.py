@@ -27,7 +27,7 @@ show the
 objective of the mean of the two networks and which components' changes brought it about (by the derivative).
 
 Usage:  nnet3-show-progress [options] <old-net-in> <new-net-in> [<training-examples-in>]
-e.g.:   nnet3-show-progress 1.raw 2.raw ark:valid.egs
+e.g.:   nnet3-show-progress 70.raw 80.raw ark:heldout.egs
 """
 
 

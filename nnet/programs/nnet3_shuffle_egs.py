@@ -15,7 +15,7 @@ from nnet.programs.program import log, option, run_program
 USAGE = """Copy training examples in random order. All are kept in memory, unless --buffer-size is given.
 
 Usage:  nnet3-shuffle-egs [options] <egs-rspecifier> <egs-wspecifier>
-e.g. nnet3-shuffle-egs --srand=1 ark:train.egs ark:shuffled.egs
+e.g. nnet3-shuffle-egs --srand=7 ark:egs.7.ark ark:-
 """
 PROG = "nnet3-shuffle-egs"
 

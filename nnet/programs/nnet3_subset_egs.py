@@ -15,7 +15,7 @@ from nnet.programs.program import log, option, run_program
 USAGE = """Copy a random subset of the training examples, using no more memory than the subset needs.
 
 Usage:  nnet3-subset-egs [options] <egs-rspecifier> <egs-wspecifier>
-e.g. nnet3-copy-egs [args] ark:egs.1.ark ark:- | nnet3-subset-egs --n=1000 ark:- ark:subset.egs
+e.g. nnet3-subset-egs --n=300 --srand=5 ark:egs.1.ark ark:diagnostic.egs
 """
 PROG = "nnet3-subset-egs"
 
@@ -26,7 +26,7 @@ class Options:
 
     srand: int = option(0, "Seed for random number generator")
     n: int = option(1000, "Number of examples to output")
-    randomize_order: bool = option(True, "If true, randomize the order of the output")
+    randomize_order: bool = option(True, "Write the subset in random order, else in that of the input")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,9 +39,7 @@ def subset_egs(options: Options, examples: str, chosen: str) -> int:
     return copy_subset(PROG, EXAMPLE, "neural-network", options, examples, chosen)
 
 
-def copy_subset(
-    prog: str, kind: Kind, what: str, options: Options, examples: str, chosen: str
-) -> int:
+def copy_subset(prog: str, kind: Kind, what: str, options: Options, examples: str, chosen: str) -> int:
     """Write a random subset of a table's values of type `kind`; 1 if there was nothing to choose from."""
     rng = np.random.default_rng(options.srand)
     kept, seen = subset(read_table(examples, kind), options.n, rng, options.randomize_order)

@@ -18,7 +18,7 @@ Train the parameters of an nnet3 network by stochastic gradient descent with nat
 minibatches as nnet3-merge-egs makes them, or single examples together with the --egs options.
 
 Usage:  nnet3-train [options] <raw-model-in> <training-examples-in> <raw-model-out>
-e.g.:   nnet3-train 1.raw 'ark:nnet3-merge-egs ark:1.egs ark:-|' 2.raw
+e.g.:   nnet3-train --momentum=0.5 7.raw 'ark:nnet3-merge-egs ark:egs.7.ark ark:-|' 8.raw
         nnet3-train --egs.frame=3 --egs.minibatch-size=512 1.raw ark:egs.7.ark 2.raw
 """
 

@@ -21,7 +21,7 @@ Put features through an x-vector network (layers on frames, statistics over all 
 write a vector for each utterance, from the whole of it or averaged over chunks.
 
 Usage:  nnet3-xvector-compute [options] <raw-nnet-in> <features-rspecifier> <vector-wspecifier>
-e.g.:   nnet3-xvector-compute final.raw scp:feats.scp ark:xvectors.ark
+e.g.:   nnet3-xvector-compute --chunk-size=300 speakers.raw scp:test/feats.scp ark:xvectors.ark
 """
 _NO_EFFECT = "accepted for compatibility; no effect on results here"
 

@@ -22,7 +22,7 @@ USAGE = """
 Put chunks of features through an x-vector network and write the mean of the outputs for each utterance.
 
 Usage:  nnet3-xvector-compute-batched [options] <raw-nnet-in> <features-rspecifier> <vector-wspecifier>
-e.g.:   nnet3-xvector-compute-batched --chunk-size=150 final.raw scp:feats.scp ark:xvectors.ark
+e.g.:   nnet3-xvector-compute-batched --chunk-size=150 speakers.raw scp:test/feats.scp ark:xvectors.ark
 """
 
 

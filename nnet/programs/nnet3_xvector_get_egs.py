@@ -20,7 +20,7 @@ Each line of the ranges is
   <utterance> <number-of-output> <number-of-archive> <start-frame> <num-frames> <speaker>
 where <number-of-output> counts the outputs of this command from 0 and <number-of-archive> is not looked at.
 
-e.g. nnet3-xvector-get-egs --num-pdfs=1200 ranges.1 "$feats" ark:egs_temp.1.ark ark:egs_temp.2.ark
+e.g. nnet3-xvector-get-egs --num-pdfs=60 ranges.3 scp:feats.scp ark:a.egs ark:b.egs
 """
 PROG = "nnet3-xvector-get-egs"
 
@@ -29,7 +29,7 @@ PROG = "nnet3-xvector-get-egs"
 class Options:
     """Options of nnet3-xvector-get-egs."""
 
-    compress: bool = option(True, "If true, write features in compressed form")
+    compress: bool = option(True, "Compress the features")
     num_pdfs: int = option(-1, "Number of speakers in the training list (required)")
 
 

@@ -33,7 +33,7 @@ class Options:
         0.001, "Variance given to directions without between-class variance; 1.0 is conventional LDA"
     )
     max_singular_value: float = option(5.0, "If >0, limit on the singular values of the transform")
-    write_cholesky: str = option("", "File for the Cholesky factor of the within-class covariance")
+    write_cholesky: str = option("", "File for C, lower triangular, with CC' the within-class covariance")
     write_within_covar: str = option("", "File for the within-class covariance")
 
 

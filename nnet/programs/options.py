@@ -24,10 +24,10 @@ def option(default: Any, help: str, name: str | None = None) -> Any:
 class StandardOptions:
     """What every program accepts besides its own options."""
 
-    config: str = option("", "Configuration file to read (this option may be repeated)")
-    help: bool = option(False, "Print out usage message")
-    print_args: bool = option(True, "Print the command line arguments (to stderr)")
-    verbose: int = option(0, "Verbose level (higher->more logging)")
+    config: str = option("", "File of further options, one a line; may be given several times")
+    help: bool = option(False, "Show this text and end")
+    print_args: bool = option(True, "Write the command line to stderr first")
+    verbose: int = option(0, "How much is logged: more with a higher number")
     allow_pipes_in_scp: bool = option(False, "Run commands that stand inside script files (scp:)")
 
 

@@ -21,9 +21,9 @@ Add vectors up: tables key by key into a table, all vectors of one table into a 
 Usage:  vector-sum [options] <vector-rspecifier1> [<vector-rspecifier2> ...] <vector-wspecifier>
 or:     vector-sum [options] <vector-rspecifier> <vector-wxfilename>
 or:     vector-sum [options] <vector-rxfilename1> [<vector-rxfilename2> ...] <vector-wxfilename>
-e.g.:   vector-sum ark:1.weights ark:2.weights ark:combine.weights
-        vector-sum --binary=false ark:vecs.ark sum.vec
-        vector-sum --binary=false 1.vec 2.vec 3.vec sum.vec
+e.g.:   vector-sum ark:a.ark ark:b.ark ark,t:-
+        vector-sum --average=true ark:post.ark mean.vec
+        vector-sum post.1.vec post.2.vec post.vec
 """
 
 
