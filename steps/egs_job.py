@@ -24,7 +24,7 @@ from nnet.programs.program import log, warn
 from steps.data_dir import DataDir, cmvn_options
 from steps.experiment import read_json
 from steps.labels import KINDS, LIST
-from steps.texts import first_word, read_int, read_lines
+from steps.texts import first_word, naming, read_int, read_lines
 
 PROG = "nnet3-get-egs"
 BUFFER = 256 << 20  # bytes of examples held before they are written out
@@ -79,10 +79,11 @@ class Shares:
     def flush(self) -> None:
         """Append what is held to the files: the bytes, and the size of each example."""
         for archive, records in enumerate(self.records, 1):
-            with open(self.work / f"{self.number}.{archive}.bytes", "ab") as stream:
-                stream.writelines(records)
-            with open(self.work / f"{self.number}.{archive}.sizes", "ab") as stream:
-                stream.write(np.array([len(r) for r in records], np.int64).tobytes())
+            sizes = np.array([len(r) for r in records], np.int64).tobytes()
+            for kind, parts in (("bytes", records), ("sizes", [sizes])):
+                path = self.work / f"{self.number}.{archive}.{kind}"
+                with naming(path), path.open("ab") as stream:
+                    stream.writelines(parts)
         self.records = [[] for _ in self.records]
         self.held = 0
 
