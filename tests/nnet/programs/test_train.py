@@ -155,5 +155,6 @@ class TestOnTheDevice:
         assert run("nnet3-train --use-gpu=no raw ark:egs host") == 0
         monkeypatch.setattr("nnet.device.gpu_available", lambda: True)
         monkeypatch.setattr("nnet.tree.to_device", lambda x: x.copy())
+        monkeypatch.setattr("nnet.device.to_device", lambda x: x.copy())
         assert run("nnet3-train --use-gpu=yes raw ark:egs device") == 0
         assert Path("host").read_bytes() == Path("device").read_bytes()
