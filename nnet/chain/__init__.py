@@ -1,0 +1,1 @@
+"""What LF-MMI training is prepared from: phone language models."""
