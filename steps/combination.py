@@ -31,7 +31,8 @@ def combine_models(
         missing = [m for m in models if not Path(m).exists()]
         if missing:
             raise ValueError(
-                f"the final combination needs {missing[0]}, which does not exist; train it again with --stage"
+                f"the final combination needs {missing[0]}, which does not exist; --restart=true trains "
+                "again, --trainer.optimization.do-final-combination=false does without"
             )
         combined = _combine(run, models, egs, minibatch_size.at_most(size))
         write_model(read_model(Path(models[0])).with_nnet(combined), target)
@@ -82,7 +83,7 @@ def _job(
 ) -> Job:
     arguments = [what, *more, str(part), str(PARTS), size, egs, str(output), *models]
     name = f"combine_{what}.{part}"
-    return python_job(name, "steps.combine_job", arguments, run.exp.log(name))
+    return python_job(name, "steps.combine_job", arguments, run.exp.log(name), outputs=[output])
 
 
 def objectives(parts: Sequence[dict[str, dict[str, list[float]]]]) -> dict[int, float]:

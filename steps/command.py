@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from steps.discard import discard_from
 from steps.executor import CommandExecutor, JobFailed, LocalExecutor, usable_cores
-from steps.experiment import Experiment, discard_from
+from steps.experiment import Experiment
 from steps.lock import locked
 from steps.run import Run, stop_on_signals
 from steps.texts import naming

@@ -26,8 +26,8 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Job:
-    """A command with a log of its own. `background` jobs have low priority and a place apart from the
-    others.
+    """A command with a log of its own, and the files that it must make. `background` jobs have low priority
+    and a place apart from the others.
     """
 
     name: str
@@ -36,15 +36,17 @@ class Job:
     gpu: bool = False
     background: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[Path, ...] = ()
 
 
 class JobFailed(RuntimeError):  # noqa: N818 - what happened
     """A job ended badly more often than it may be tried again."""
 
-    def __init__(self, job: Job, status: int, attempts: int):
+    def __init__(self, job: Job, status: int, attempts: int, missing: Path | None = None):
+        reason = describe(status) if missing is None else f"exit status 0, but it did not make {missing}"
         tries = f" ({attempts} attempts)" if attempts > 1 else ""
         lines = "\n".join("  " + line for line in log_tail(job.log))
-        super().__init__(f"job {job.name} failed: {describe(status)}{tries}; log {job.log} ends:\n{lines}")
+        super().__init__(f"job {job.name} failed: {reason}{tries}; log {job.log} ends:\n{lines}")
         self.job, self.status = job, status
 
 
@@ -70,6 +72,8 @@ class LocalExecutor:
     With `gpus` (device numbers) every job that wants one gets a device to itself by CUDA_VISIBLE_DEVICES.
     `modules` are imported once, before the first job. `background_jobs` more may run at low priority.
     """
+
+    patience = 0.0  # seconds until the outputs of a job that succeeded must be seen
 
     def __init__(
         self,
@@ -117,12 +121,18 @@ class LocalExecutor:
 
     def _attempts(self, job: Job, env: Mapping[str, str]) -> float:
         for attempt in range(1, self.retries + 2):
+            for path in job.outputs:
+                path.unlink(missing_ok=True)
             start = time.time()
             status = 1 if self._closing else self._start(job, env)
             if self._closing:
                 raise JobCancelled(f"job {job.name} was cancelled")
             if status == 0:
-                return time.time() - start
+                seconds = time.time() - start
+                missing = missing_output(job, self.patience)
+                if missing is not None:
+                    raise JobFailed(job, status, attempt, missing)
+                return seconds
             if attempt > self.retries or (status > 0 and has_error(job.log)):
                 break
             if job.log.exists():
@@ -152,6 +162,8 @@ class CommandExecutor(LocalExecutor):
 
     All jobs are handed over at once; the wrapper decides when and where they run and writes their logs.
     """
+
+    patience = 5.0  # what another machine wrote may be seen late on a network file system
 
     def __init__(
         self, cmd: str, max_jobs: int = 64, threads: int = 1, retries: int = 2, gpu_options: str = "--gpu 1"
@@ -191,6 +203,17 @@ def run_all(executor: Executor, jobs: Iterable[Job]) -> list[float]:
                 other.cancel()
             future.result()
     return [future.result() for future in futures]
+
+
+def missing_output(job: Job, patience: float = 0.0) -> Path | None:
+    """An output of the job that is not there even after `patience` seconds, or None."""
+    until = time.time() + patience
+    for path in job.outputs:
+        while not path.exists():
+            if time.time() >= until:
+                return path
+            time.sleep(0.1)
+    return None
 
 
 def log_tail(log: Path, lines: int = TAIL) -> list[str]:

@@ -14,6 +14,9 @@ from nnet.files import atomic_write
 
 STAGES = ".stages"
 RECORDS = "progress"
+ITERATIONS = "the models of its iterations"  # the stage that makes them
+OWN_FOLDERS = (".", "configs", "log", RECORDS, STAGES, "egs", "egs/info", "egs/log", "egs/.work")
+_IDENTITY = re.compile(r"sha256 [0-9a-f]{16}|[0-9]+ bytes of [0-9]+")
 
 
 class Changed(ValueError):  # noqa: N818 - what happened
@@ -68,14 +71,8 @@ class Experiment:
 
     def sweep(self) -> None:
         """Remove the temporary files of processes that were killed; only while the lock is held."""
-        for folder in (
-            self.dir,
-            self.dir / RECORDS,
-            self.dir / STAGES,
-            self.dir / "egs",
-            self.dir / "egs/info",
-        ):
-            for path in folder.glob(".*.tmp"):
+        for folder in OWN_FOLDERS:
+            for path in (self.dir / folder).glob(".*.tmp"):
                 path.unlink(missing_ok=True)
 
 
@@ -84,8 +81,7 @@ class Stage:
     """A step of a run: done if its outputs exist and were made from the same options and inputs.
 
     `number` is Kaldi's stage number. `about` holds option values and identities of input files by name;
-    `clean`
-    removes what an unfinished attempt left besides outputs.
+    `clean` removes what an unfinished attempt left besides outputs.
     """
 
     name: str
@@ -96,60 +92,73 @@ class Stage:
 
     def is_done(self, directory: Path) -> bool:
         """Whether the stage need not run. Raises Changed if it was done with other options."""
-        record = directory / STAGES / f"{self.name}.json"
-        if not all(p.exists() for p in self.outputs) or not record.exists():
+        if not all(p.exists() for p in self.outputs) or not has_record(directory, self.name):
             return False
         self.check(directory)
         return True
 
+    def matches(self, directory: Path) -> bool:
+        """Whether the stage was begun, and with the options and inputs of now."""
+        record = _record(directory, self.name)
+        return record.exists() and read_json(record)["about"] == _plain(self.about)
+
     def check(self, directory: Path) -> None:
         """Raise Changed if the stage's record, where there is one, tells of other options."""
-        record = directory / STAGES / f"{self.name}.json"
-        if not record.exists():
-            return
-        before, now = read_json(record)["about"], _plain(self.about)
-        for key in sorted(set(before) | set(now)):
-            if before.get(key) != now.get(key):
-                raise Changed(_changed(directory, self, key, before.get(key), now.get(key)))
+        record = _record(directory, self.name)
+        if record.exists() and not self.matches(directory):
+            before = read_json(record)["about"]
+            raise Changed(_changed(directory, self, before, _plain(self.about)))
 
     def begin(self, directory: Path) -> None:
         """Note with which options the stage's outputs are being made."""
         (directory / STAGES).mkdir(exist_ok=True)
-        write_json(directory / STAGES / f"{self.name}.json", {"stage": self.number, "about": self.about})
+        write_json(_record(directory, self.name), {"stage": self.number, "about": self.about})
 
     def discard(self, directory: Path) -> None:
         """Forget the stage and remove its outputs."""
-        for path in (*self.outputs, directory / STAGES / f"{self.name}.json"):
+        for path in self.outputs:
             path.unlink(missing_ok=True)
         self.clean()
+        _record(directory, self.name).unlink(missing_ok=True)
 
 
-def discard_from(exp: Experiment, stage: int) -> None:
-    """Forget what an earlier run made from `stage` on; models 0 ... `stage` stay if `stage` is an iteration.
-
-    Raises ValueError, before anything is removed, if the model to begin at does not exist.
-    """
-    if stage > 0 and not exp.model(stage).exists():
-        raise ValueError(
-            f"--restart=true --stage={stage} would begin at {exp.model(stage)}, which does not exist"
-        )
-    for record in (exp.dir / STAGES).glob("*.json"):
-        if int(read_json(record)["stage"]) >= min(stage, 0):
-            record.unlink()
-    for number in range(max(stage, -1) + 1, (exp.last_model() or 0) + 1):
-        exp.model(number).unlink(missing_ok=True)
-        exp.record(number - 1).unlink(missing_ok=True)
-    for name in ("combined", "final"):
-        exp.model(name).unlink(missing_ok=True)
+def has_record(directory: Path, stage: str) -> bool:
+    """Whether a stage of this name was begun in the experiment's directory."""
+    return _record(directory, stage).exists()
 
 
-def _changed(directory: Path, stage: Stage, key: str, before: Any, now: Any) -> str:
+def _record(directory: Path, stage: str) -> Path:
+    return directory / STAGES / f"{stage}.json"
+
+
+def _changed(directory: Path, stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs first, and what can be done."""
+    key, old, new = _difference(before, now)
+    if not _is_identity(old) and not _is_identity(new):
+        what, back = f" made with {key}={_short(old)}, but now {key}={_short(new)}", "give the earlier value"
+    elif old is None or new is None:
+        word = "without" if old is None else "from"
+        what, back = f" made {word} {key}, unlike now", "give the earlier inputs"
+    else:
+        what, back = f" made from another version of {key}", "put the earlier one back"
+    keep = f" (with --stage={stage.number} to keep what comes before)" if stage.number <= 0 else ""
     return (
-        f"{directory} already holds {stage.name} made with {key}={_short(before)}, but now "
-        f"{key}={_short(now)}: "
-        f"give the earlier value to continue that run, choose another --dir, or add --restart=true "
-        f"(with --stage={stage.number} to keep what comes before) to discard it"
+        f"{directory} already holds {stage.name}{what}: {back} to continue that run, choose another --dir, "
+        f"or add --restart=true to discard it{keep}"
     )
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    """(name, value before, value now) of the first value that differs; None where there is none."""
+    key = min(k for k in {*before, *now} if before.get(k) != now.get(k))
+    old, new = before.get(key), now.get(key)
+    if isinstance(old, dict) and isinstance(new, dict):
+        return _difference(old, new)
+    return key, old, new
+
+
+def _is_identity(value: Any) -> bool:
+    return isinstance(value, str) and _IDENTITY.fullmatch(value) is not None
 
 
 def _short(value: Any) -> str:

@@ -16,6 +16,7 @@ from steps.checks import check
 from steps.combination import combine_models
 from steps.command import mail
 from steps.diagnostics import Diagnostics
+from steps.discard import refuse_models_made_elsewhere
 from steps.experiment import Stage, identity
 from steps.initial_model import make_init, make_transform, model_context
 from steps.input_dims import data_dir, first_dim
@@ -92,9 +93,14 @@ class FrameTraining(ABC):
         exp = self.run.exp
         final = Stage(exp.model("final").name, 10**6, self.finals(), self.run.about() | self._inputs())
         if final.is_done(exp.dir):
-            self.run.say(f"{exp.model('final')} is there, made with these options: nothing to train")
+            self.run.say(
+                f"{exp.model('final')} is there, made with these options: nothing to train "
+                "(--restart=true does it again, with --stage=N from stage N on)"
+            )
             self._clean(None)
             return
+        if not self.options.restart:
+            refuse_models_made_elsewhere(exp)
         self.begin()
         context = model_context(exp.dir, self.options.input_model)
         info, about = self._examples(*context)

@@ -73,7 +73,8 @@ def _estimate_transform(run: Run, egs: Sequence[str], target: Path) -> None:
         options = [f"--rand-prune={run.options.rand_prune}", f"--srand={run.options.srand + n}"]
         arguments = [*options, str(run.exp.dir / "init.raw"), archive, str(part)]
         log = run.exp.log(f"get_lda_stats.{n}")
-        jobs.append(python_job(f"get_lda_stats.{n}", "nnet.programs.nnet3_acc_lda_stats", arguments, log))
+        program = "nnet.programs.nnet3_acc_lda_stats"
+        jobs.append(python_job(f"get_lda_stats.{n}", program, arguments, log, outputs=[part]))
     run.jobs(jobs)
     lines: list[str] = []
     matrix = feature_transform(sum_stats(map(str, parts)), log=lines.append)
@@ -154,7 +155,8 @@ def _whole_network(run: Run, seed: int, output: Path) -> None:
 
 def _nnet_init(run: Run, name: str, seed: int, inputs: Sequence[Path], output: Path) -> None:
     arguments = [f"--srand={seed}", *map(str, inputs), str(output)]
-    run.jobs([python_job(name, "nnet.programs.nnet3_init", arguments, run.exp.log(name))])
+    program = "nnet.programs.nnet3_init"
+    run.jobs([python_job(name, program, arguments, run.exp.log(name), outputs=[output])])
 
 
 def copy_decoding_files(ali: AliDir, exp: Experiment) -> None:

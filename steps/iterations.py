@@ -17,8 +17,9 @@ from nnet.graph.network import Nnet
 from nnet.programs.nnet3_show_progress import norms
 from steps import dropout
 from steps.diagnostics import Diagnostics
+from steps.discard import discard_models
 from steps.executor import Job, JobFailed
-from steps.experiment import Changed, Stage, read_json, write_json
+from steps.experiment import ITERATIONS, Stage, read_json, write_json
 from steps.method import Method, common_arguments
 from steps.model_file import Model, read_model, write_model
 from steps.outcome import Outcome, accepted, best, read_objective, read_seconds
@@ -46,17 +47,15 @@ class Training:
     def train(self, about: dict[str, Any]) -> bool:
         """Train from the last model there is to the last iteration; False if --exit-stage ended it before.
 
-        Raises Changed if the models there are were made with other settings than `about`.
+        Raises Changed if the models there are were made with other settings than `about`, ValueError for a
+        penalty that would flip signs in any iteration.
         """
         run, exp = self.run, self.run.exp
-        stage = Stage("the models of its iterations", 0, (), about)
-        last = exp.last_model() or 0
-        try:
+        stage, last = Stage(ITERATIONS, 0, (), about), exp.last_model() or 0
+        if last:
             stage.check(exp.dir)
-        except Changed:
-            if last:
-                raise
-            self._remove_job_files()
+        elif not stage.matches(exp.dir):
+            discard_models(exp, 0)
         stage.begin(exp.dir)
         exp.record(0).parent.mkdir(exist_ok=True)
         if run.options.stage > last:
@@ -72,13 +71,14 @@ class Training:
     def _iterate_from(self, last: int) -> bool:
         """Files of an iteration are written while the next one's jobs already run."""
         model, clock = read_model(self.run.exp.model(last)), Clock(self.schedule)
+        for iteration in self.schedule:
+            check_l2(iteration, penalties(model.nnet))
         store: Callable[[], None] = lambda: None  # noqa: E731
         for iteration in self.schedule:
             if iteration.number == self.run.options.exit_stage:
                 store()
                 self.run.say(f"stopping before iteration {iteration.number}, as --exit-stage says")
                 return False
-            check_l2(iteration, penalties(model.nnet))
             if iteration.number >= last:
                 start = time.time()
                 shrunk = replace(iteration, shrink=self.method.shrink(iteration, model.nnet))
@@ -115,6 +115,7 @@ class Training:
             [*options, *further, str(model), examples, str(output)],
             exp.train_log(number, share.job),
             gpu=self.run.options.use_gpu not in ("no", "false"),
+            outputs=(output, exp.job_stats(number, share.job)),
         )
 
     def _finish(
@@ -187,12 +188,6 @@ class Training:
                 f"warning: iteration {number}: job {o.job} is left out, its objective is {o.objective:.4g}"
             )
         return models
-
-    def _remove_job_files(self) -> None:
-        """Remove what jobs of other settings made in a first iteration that was never finished."""
-        for pattern in ("[0-9]*.[0-9]*.raw", ".stats.*.json", ".start.*.raw"):
-            for path in self.run.exp.dir.glob(pattern):
-                path.unlink()
 
     def _tidy(self, iteration: Iteration) -> None:
         """Remove what the jobs used and made, and the model before the last if nothing needs it."""

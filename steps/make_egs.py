@@ -274,7 +274,13 @@ def _spec(request: Request, info: EgsInfo) -> dict[str, Any]:
 
 def _job(request: Request, name: str, what: str, number: int) -> Job:
     log = request.directory / "log" / f"{name}.log"
-    return python_job(f"egs {name}", "steps.egs_job", [str(request.directory), what, str(number)], log)
+    outputs = {
+        "split": (request.work / f"{number}.done",),
+        "shuffle": (request.directory / f"egs.{number}.ark",),
+        "subsets": _subsets(request),
+    }
+    arguments = [str(request.directory), what, str(number)]
+    return python_job(f"egs {name}", "steps.egs_job", arguments, log, outputs=outputs[what])
 
 
 def _split_done(request: Request, number: int) -> bool:
@@ -282,7 +288,10 @@ def _split_done(request: Request, number: int) -> bool:
 
 
 def _subsets_done(request: Request) -> bool:
-    return all(
-        (request.directory / n).exists()
-        for n in ("combine.egs", "train_diagnostic.egs", "valid_diagnostic.egs")
-    )
+    return all(path.exists() for path in _subsets(request))
+
+
+def _subsets(request: Request) -> tuple[Path, ...]:
+    """What the job of the subsets makes."""
+    names = ("combine.egs", "train_diagnostic.egs", "valid_diagnostic.egs")
+    return tuple(request.directory / name for name in names)

@@ -39,7 +39,7 @@ def posterior_total(
     for n, (archive, out) in enumerate(zip(used, sums), 1):
         title = f"get_post.{name}.{n}"
         arguments = [str(model), archive, str(subset_size), str(n), str(out)]
-        jobs.append(python_job(title, "steps.priors", arguments, run.exp.log(title)))
+        jobs.append(python_job(title, "steps.priors", arguments, run.exp.log(title), outputs=[out]))
     run.jobs(jobs)
     total = np.sum([np.load(p) for p in sums], axis=0)
     for path in sums:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steps.executor import Executor, Job, run_all
-from steps.experiment import Changed, Experiment, Stage
+from steps.experiment import Experiment, Stage
 from steps.options import as_dict
 from steps.train_options import CommonOptions
 
@@ -58,22 +58,25 @@ class Run:
     def do(self, stage: Stage, work: Callable[[], None]) -> bool:
         """Do a stage unless it lies before --stage or is done; returns whether it was done now.
 
-        Raises ValueError if --stage skips what does not exist, Changed if it was done with other options.
+        What an earlier attempt left is continued if its record says that it was made from the same, and
+        discarded otherwise. Raises ValueError if --stage skips what does not exist and was never made,
+        Changed if it was done with other options.
         """
+        matches = stage.matches(self.exp.dir)
         if stage.number < self.options.stage:
             missing = [p for p in stage.outputs if not p.exists()]
-            if missing:
+            if not missing:
+                return False
+            if not matches:
                 raise ValueError(
                     f"--stage={self.options.stage} skips stage {stage.number} ({stage.name}), "
                     f"but {missing[0]} does not exist; give --stage={stage.number} or lower"
                 )
-            return False
+            self.say(f"{missing[0]} was removed after an earlier run: making it again")
         if stage.is_done(self.exp.dir):
             return False
-        try:
-            stage.check(self.exp.dir)
-        except Changed:
-            stage.discard(self.exp.dir)  # it was never finished
+        if not matches:
+            stage.discard(self.exp.dir)
         stage.begin(self.exp.dir)
         work()
         return True
@@ -89,10 +92,17 @@ class Run:
 
 
 def python_job(
-    name: str, module: str, arguments: list[str], log: Path, gpu: bool = False, background: bool = False
+    name: str,
+    module: str,
+    arguments: list[str],
+    log: Path,
+    gpu: bool = False,
+    background: bool = False,
+    outputs: Sequence[Path] = (),
 ) -> Job:
-    """A job that calls MODULE.main(arguments)."""
-    return Job(name, (sys.executable, "-m", module, *arguments), log, gpu, background)
+    """A job that calls MODULE.main(arguments) and makes the files `outputs`."""
+    argv = (sys.executable, "-m", module, *arguments)
+    return Job(name, argv, log, gpu, background, outputs=tuple(outputs))
 
 
 @contextmanager

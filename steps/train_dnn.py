@@ -16,7 +16,8 @@ e.g.:  train_dnn.py --trainer.num-epochs 4 --trainer.optimization.num-jobs-final
          --feat-dir data/train --ali-dir exp/tri3_ali --dir exp/tdnn
 
 DIR/configs is what xconfig-to-configs writes. A run that was interrupted goes on when the same command is
-given again."""
+given again. What is done stays, whatever --stage says: --stage=N only skips what comes before N. With
+--restart=true as well, everything from N on is discarded and done again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

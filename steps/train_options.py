@@ -115,7 +115,7 @@ class CommonOptions:
         "stage",
         -5,
         "first stage to run: -5 init.raw, -4 examples, -3 input transform, -2 priors, -1 0.mdl, N iteration "
-        "N",
+        "N; what is done is not done again without --restart=true",
     )
     exit_stage: int | None = option("exit-stage", None, "stop before this iteration", kind="int")
     cmd: str = option("cmd", "local", "how jobs are started: local, or a wrapper such as 'queue.pl --mem 4G'")
