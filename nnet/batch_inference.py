@@ -70,9 +70,7 @@ class BatchInference:
     padded.
     """
 
-    def __init__(
-        self, nnet: Nnet, options: ChunkOptions, batch: BatchOptions
-    ) -> None:
+    def __init__(self, nnet: Nnet, options: ChunkOptions, batch: BatchOptions) -> None:
         self.nnet, self.options, self.batch = nnet, options, batch
         self.inference = Inference(nnet, options)
         self.tasks: deque[Task] = deque()

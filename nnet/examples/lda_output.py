@@ -14,6 +14,7 @@ from nnet.formats.examples import NnetExample
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import forward
+from nnet.minibatch import ChainTarget
 
 TOGETHER = "1:128"  # examples put through the network at once; the statistics do not depend on it
 
@@ -49,6 +50,8 @@ def output_stats(
             raise ValueError(
                 f"among examples {count - len(group) + 1} to {count} is one with a NaN or an infinity"
             )
+        if isinstance(target, ChainTarget):
+            raise ValueError("LDA statistics need labels of frames; these examples have sequences (LF-MMI)")
         if stats is None:
             stats = LdaStats.zeros(target.dim, output.shape[2])
         stats.add_output(output, target, rand_prune, rng)

@@ -60,4 +60,3 @@ def left_context(nnet: Nnet) -> int:
 def right_context(nnet: Nnet) -> int:
     """Frames of input needed after an output frame; see `context`."""
     return context(nnet)[1]
-

@@ -50,7 +50,8 @@ def test_bytes_behind_the_object_are_refused_with_file_and_place(name, binary, t
     data = path.read_bytes()
     READERS[name](str(path))
     path.write_bytes(data + b"junk\n")
-    with pytest.raises(FormatError, match=rf"x, byte {len(data)}: expected the end of the file, found b'junk"):
+    found = rf"x, byte {len(data)}: expected the end of the file, found b'junk"
+    with pytest.raises(FormatError, match=found):
         READERS[name](str(path))
 
 
