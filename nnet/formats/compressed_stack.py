@@ -107,7 +107,7 @@ def decompress(
 ) -> np.ndarray:
     """Values (rows, E, cols), float32, of codes (rows, E, cols) in C order; all of one storage.
 
-    `low` and `width` (E,) are the headers' smallest value and range; `percentiles` (E, cols, 4) are of SPEECH.
+    `low` and `width` (E,) are the headers' smallest value and range; `percentiles` (E, cols, 4) are SPEECH's.
     """
     low, width = low[:, None], width[:, None]
     if percentiles is None:
