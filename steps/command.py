@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from steps.discard import discard_from
 from steps.executor import CommandExecutor, JobFailed, LocalExecutor, usable_cores
 from steps.experiment import Experiment
 from steps.lock import locked
@@ -63,8 +62,6 @@ def running(options: CommonOptions, say: Callable[[str], None]) -> Iterator[Run]
     """A run with its executors, which are closed, and their jobs killed, at the end however it comes."""
     exp = Experiment(Path(options.dir), options.suffix)  # type: ignore[attr-defined]
     exp.sweep()
-    if options.restart:
-        discard_from(exp, options.stage)
     executor = make_executor(options.cmd, options)
     try:
         egs_executor = executor

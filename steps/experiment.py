@@ -100,14 +100,16 @@ class Stage:
     def matches(self, directory: Path) -> bool:
         """Whether the stage was begun, and with the options and inputs of now."""
         record = _record(directory, self.name)
-        return record.exists() and read_json(record)["about"] == _plain(self.about)
+        return record.exists() and _difference(read_json(record)["about"], _plain(self.about)) is None
 
     def check(self, directory: Path) -> None:
         """Raise Changed if the stage's record, where there is one, tells of other options."""
         record = _record(directory, self.name)
-        if record.exists() and not self.matches(directory):
-            before = read_json(record)["about"]
-            raise Changed(_changed(directory, self, before, _plain(self.about)))
+        if not record.exists():
+            return
+        difference = _difference(read_json(record)["about"], _plain(self.about))
+        if difference is not None:
+            raise Changed(_changed(directory, self, *difference))
 
     def begin(self, directory: Path) -> None:
         """Note with which options the stage's outputs are being made."""
@@ -131,9 +133,8 @@ def _record(directory: Path, stage: str) -> Path:
     return directory / STAGES / f"{stage}.json"
 
 
-def _changed(directory: Path, stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs first, and what can be done."""
-    key, old, new = _difference(before, now)
+def _changed(directory: Path, stage: Stage, key: str, old: Any, new: Any) -> str:
+    """What differs, and what can be done."""
     if not _is_identity(old) and not _is_identity(new):
         what, back = f" made with {key}={_short(old)}, but now {key}={_short(new)}", "give the earlier value"
     elif old is None or new is None:
@@ -148,13 +149,15 @@ def _changed(directory: Path, stage: Stage, before: Mapping[str, Any], now: Mapp
     )
 
 
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any]:
-    """(name, value before, value now) of the first value that differs; None where there is none."""
-    key = min(k for k in {*before, *now} if before.get(k) != now.get(k))
-    old, new = before.get(key), now.get(key)
-    if isinstance(old, dict) and isinstance(new, dict):
-        return _difference(old, new)
-    return key, old, new
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """(name, value before, value now) of the first value that differs; a value that is missing is None."""
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        both = isinstance(old, dict) and isinstance(new, dict)
+        found = _difference(old, new) if both else (key, old, new)  # type: ignore[arg-type]
+        if old != new and found is not None:
+            return found
+    return None
 
 
 def _is_identity(value: Any) -> bool:

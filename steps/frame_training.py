@@ -16,7 +16,7 @@ from steps.checks import check
 from steps.combination import combine_models
 from steps.command import mail
 from steps.diagnostics import Diagnostics
-from steps.discard import refuse_models_made_elsewhere
+from steps.discard import discard_from, refuse_models_made_elsewhere
 from steps.experiment import Stage, identity
 from steps.initial_model import make_init, make_transform, model_context
 from steps.input_dims import data_dir, first_dim
@@ -91,6 +91,8 @@ class FrameTraining(ABC):
         """All stages in order. Raises ValueError, OSError or JobFailed with what is wrong."""
         self.check()
         exp = self.run.exp
+        if self.options.restart:
+            discard_from(exp, self.options.stage)
         final = Stage(exp.model("final").name, 10**6, self.finals(), self.run.about() | self._inputs())
         if final.is_done(exp.dir):
             self.run.say(

@@ -64,7 +64,8 @@ class Training:
                 f"{exp.model(last)}"
             )
         if last:
-            run.say(f"continuing with {exp.model(last)}")
+            done = "; what is done from --stage on is kept without --restart=true"
+            run.say(f"continuing with {exp.model(last)}{done if 0 < run.options.stage < last else ''}")
         self.diagnostics.add_missing(last)
         return self._iterate_from(last)
 

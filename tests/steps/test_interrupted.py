@@ -69,6 +69,17 @@ def running(directory: Path) -> Iterator[int]:
             continue
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a driver, and wait until its jobs have noticed."""
+    children = descendants(process.pid)
+    process.kill()
+    process.wait()
+    until = time.time() + 8
+    while any(Path(f"/proc/{c}").exists() for c in children) and time.time() < until:
+        time.sleep(0.01)
+    assert not any(Path(f"/proc/{c}").exists() for c in children), "jobs outlived the driver"
+
+
 def leftovers(directory: Path) -> list[str]:
     return [str(p) for p in directory.rglob("*.tmp")] + [str(p) for p in directory.glob(".[!s]*")]
 
@@ -78,14 +89,19 @@ def test_a_killed_driver_goes_on_with_the_same_command(trained: Trained, tmp_pat
     argv = trained.copy(tmp_path / "a")
     process = start(argv)
     wait_until(lambda: any((tmp_path / "a").glob(moment)), process)
-    children = descendants(process.pid)
-    process.kill()
-    process.wait()
-    until = time.time() + 8
-    while any(Path(f"/proc/{c}").exists() for c in children) and time.time() < until:
-        time.sleep(0.01)
-    assert not any(Path(f"/proc/{c}").exists() for c in children), "jobs outlived the driver"
+    kill(process)
     assert main(argv) == 0
+    assert (tmp_path / "a/final.mdl").read_bytes() == trained.final
+    assert leftovers(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize("moment", ["egs/.work/*.done", "1.1.raw", "6.2.raw", ".combine.*.json"])
+def test_a_killed_driver_begins_again_with_restart(trained: Trained, tmp_path: Path, moment: str) -> None:
+    argv = trained.copy(tmp_path / "a")
+    process = start([*argv, "--trainer.srand=7", "--trainer.optimization.momentum=0.5"])
+    wait_until(lambda: any((tmp_path / "a").glob(moment)), process)
+    kill(process)
+    assert main([*argv, "--restart=true"]) == 0
     assert (tmp_path / "a/final.mdl").read_bytes() == trained.final
     assert leftovers(tmp_path / "a") == []
 

@@ -110,6 +110,16 @@ def test_a_finished_run_says_how_to_do_stages_again_and_that_works(
 
 
 @pytest.mark.slow
+def test_wrong_options_discard_nothing(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = trained.copy(tmp_path / "a")
+    assert main(argv) == 0
+    assert "no-such" in error_of(capsys, [*argv, "--ali-dir=no-such", "--restart=true"])
+    assert (tmp_path / "a/final.mdl").read_bytes() == trained.final
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["100.mdl", "final.mdl"])
 def test_models_made_elsewhere_are_not_continued(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -264,7 +274,7 @@ def test_discarding_from_an_iteration_keeps_what_comes_before(tmp_path: Path) ->
     ("before", "now", "message"),
     [
         ({"a": 1, "b": 2}, {"a": 1, "b": 3}, r"holds s made with b=2, but now b=3: give the earlier value"),
-        ({"e": {"a": 1}}, {"e": {"a": None}}, r"made with a=1, but now a=null"),
+        ({"d": {}, "e": {"a": 1}}, {"d": {"x": None}, "e": {}}, r"made with a=1, but now a=null"),
         ({"inputs": {"f": "sha256 " + "0" * 16}}, {"inputs": {}}, r"made from f, unlike now"),
         ({"inputs": {}}, {"inputs": {"f": "12 bytes of 345"}}, r"made without f, unlike now"),
         (

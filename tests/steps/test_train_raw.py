@@ -233,3 +233,13 @@ def test_targets_of_another_width_are_told(
     exp = experiment(tmp_path, "exp", REGRESSION, "num_targets=5\n")
     assert train_dnn(arguments(corpus, exp, "dense")) == 1
     assert "targets have 3 columns, expected 5" in capsys.readouterr().err
+
+
+def test_a_restarted_run_equals_a_fresh_one(corpus: Path) -> None:
+    finals = []
+    for name, before in (("restarted", ["--trainer.srand=7", "--exit-stage=3"]), ("fresh", [])):
+        argv = arguments(corpus, experiment(corpus, name, REGRESSION), "dense")
+        assert not before or train_dnn([*argv, *before]) == 0
+        assert train_dnn([*argv, *(["--restart=true"] if before else [])]) == 0
+        finals.append([(corpus / name / f).read_bytes() for f in ("egs/egs.1.ark", "0.raw", "final.raw")])
+    assert finals[0] == finals[1]
