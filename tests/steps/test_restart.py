@@ -232,7 +232,7 @@ def test_proportional_shrinkage_is_checked_before_the_first_iteration(
 
 def test_nothing_is_discarded_where_the_model_to_begin_at_does_not_exist(tmp_path: Path) -> None:
     (tmp_path / "3.mdl").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"would begin at .*/4\.mdl, which does not exist"):
+    with pytest.raises(ValueError, match=r"would begin at .*/4\.mdl, which does not exist; .* \(3\)"):
         discard_from(Experiment(tmp_path), 4)
     assert (tmp_path / "3.mdl").exists()
 
