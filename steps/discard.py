@@ -29,8 +29,8 @@ def discard_from(exp: Experiment, stage: int) -> None:
     if stage > 0 and not exp.model(stage).exists():
         there = [n for n in range((exp.last_model() or 0) + 1) if exp.model(n).exists()]
         raise ValueError(
-            f"--restart=true --stage={stage} would begin at {exp.model(stage)}, which does not exist; give the "
-            f"number of a model that does ({', '.join(map(str, there)) or 'none'}), or no --stage"
+            f"--restart=true --stage={stage} would begin at {exp.model(stage)}, which does not exist; give "
+            f"the number of a model that does ({', '.join(map(str, there)) or 'none'}), or no --stage"
         )
     discard_models(exp, max(stage, -1))
     for record in (exp.dir / STAGES).glob("*.json"):
