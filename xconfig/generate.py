@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from nnet.files import atomic_write
 from xconfig.layer import Layer, options_of
@@ -22,34 +17,6 @@ _CONTENT = {
     "ref.config": "The network with random numbers for matrices read from files, made to find the context.",
     "final.config": "The network.",
 }
-
-
-@contextmanager
-def replacing(directory: str) -> Iterator[str]:
-    """A new directory inside `directory`: its files move up when the block ends without an exception.
-
-    `vars`, by which scripts know the directory to be whole, goes first and comes last; an old init.config or
-    init.raw without successor goes. With an exception `directory` stays as it was. Raises OSError.
-    """
-    made = not os.path.isdir(directory)
-    os.makedirs(directory, exist_ok=True)
-    new = tempfile.mkdtemp(prefix=".new.", dir=directory)
-    try:
-        yield new
-        _move_up(Path(new), Path(directory))
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        if made:
-            with suppress(OSError):  # it is not empty
-                os.rmdir(directory)
-
-
-def _move_up(new: Path, directory: Path) -> None:
-    names = {path.name for path in new.iterdir()}
-    for name in {"vars", "init.config", "init.raw"} - (names - {"vars"}):
-        (directory / name).unlink(missing_ok=True)
-    for name in sorted(names, key=lambda name: (name == "vars", name)):
-        os.replace(new / name, directory / name)
 
 
 def write_matrices(network: Network) -> None:

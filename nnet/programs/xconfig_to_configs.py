@@ -11,6 +11,7 @@ from functools import partial
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
+from nnet.programs.config_directory import replacing
 from nnet.programs.program import log, option, program_name, run_program, warn
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _joined(argv: Sequence[str]) -> list[str]:
 
 def xconfig_to_configs(options: Options) -> None:
     """Write the files of the config directory."""
-    from xconfig.generate import replacing, write_configs, write_matrices  # noqa: PLC0415 - fast start
+    from xconfig.generate import write_configs, write_matrices  # noqa: PLC0415 - fast start
     from xconfig.parser import parse_xconfig  # noqa: PLC0415 - fast start
 
     for name in ("xconfig_file", "config_dir"):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from xconfig.generate import expanded, replacing, write_configs, write_matrices
+from nnet.programs.config_directory import replacing
+from xconfig.generate import expanded, write_configs, write_matrices
 from xconfig.layers.front_end import idct_matrix, matrix_text
 from xconfig.parser import parse_xconfig
 
