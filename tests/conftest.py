@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.emulation.fixtures import emulated  # noqa: F401 - a fixture
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -1,4 +1,4 @@
-"""Random masks: dropout in Kaldi's four forms. Masks are drawn on the host from the node's own generator."""
+"""Random masks: dropout in Kaldi's four forms. The seed of the node makes them, the same on every device."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnet.backend import Array, like
+from nnet.backend import Array, array_module, like
 from nnet.component import Component, Io, config
 from nnet.config_line import ConfigLine
+from nnet.kernels import masks
 from nnet.weights import check_block, positive
 
-LEVELS = 2**16  # a mask compares 16 random bits: half the cost of uniform floats
 
-
-def kept(io: Io, shape: tuple[int, ...], proportion: float) -> np.ndarray:
-    """False for a random `proportion` (to within 1 / LEVELS) of the elements, else True."""
-    return io.rng.integers(0, LEVELS, shape, dtype=np.uint16) >= round(proportion * LEVELS)
-
-
-def around_one(io: Io, shape: tuple[int, ...], proportion: float) -> np.ndarray:
+def around_one(io: Io, shape: tuple[int, ...], proportion: float, like: Array) -> Array:
     """Uniform on [1 - 2p, 1 + 2p]: what Kaldi calls continuous dropout."""
-    return io.rng.random(shape) * (4 * proportion) + (1 - 2 * proportion)
+    return masks.uniform(io.seed, shape, 1 - 2 * proportion, 4 * proportion, like)
 
 
 def proportion_of(line: ConfigLine, key: str, *default: float) -> float:
@@ -51,15 +45,15 @@ class Masked(Component):
     def info_dims(self) -> list[str]:
         return [f"dim={self.dim}"]
 
-    def mask(self, io: Io) -> np.ndarray | None:
-        """The mask of this minibatch, on the host."""
+    def mask(self, io: Io, x: Array) -> Array | None:
+        """The mask of this minibatch, where x lies."""
         raise NotImplementedError
 
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
-        mask = self.mask(io)
+        mask = self.mask(io, x)
         if mask is None:
             return x, None
-        mask = like(mask if mask.size == x.size else mask.astype(x.dtype), x)  # large ones stay boolean
+        mask = mask if mask.size == x.size else mask.astype(x.dtype)  # large ones stay boolean
         return _times(x, mask), mask
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
@@ -91,13 +85,13 @@ class Dropout(Masked):
             test_mode=line.bool("test-mode", False),
         )
 
-    def mask(self, io: Io) -> np.ndarray | None:
+    def mask(self, io: Io, x: Array) -> Array | None:
         if self.dropout_proportion == 0:
             return None
         if self.test_mode:
-            return np.full((1, 1, 1), 1 - self.dropout_proportion)
+            return array_module(x).full((1, 1, 1), 1 - self.dropout_proportion, x.dtype)
         shape = (len(io.t_out), io.n, 1 if self.dropout_per_frame else self.dim)
-        return kept(io, shape, self.dropout_proportion)
+        return masks.kept(io.seed, shape, self.dropout_proportion, x)
 
     def info(self) -> list[str]:
         per_frame = str(self.dropout_per_frame).lower()
@@ -143,22 +137,24 @@ class GeneralDropout(Masked):
             )
         return c
 
-    def mask(self, io: Io) -> np.ndarray | None:
+    def mask(self, io: Io, x: Array) -> Array | None:
         if self.test_mode or (self.dropout_proportion == 0 and self.specaugment_max_proportion == 0):
             return None
         periods = [t // self.time_period for t in io.t_out] if self.time_period else [0]
         distinct, period_of_frame = np.unique(periods, return_inverse=True)
-        values = self._draw(io, (len(distinct), io.n, self.block_dim))
-        return values[period_of_frame][:, :, None, :]  # (T or 1, N, 1, block_dim)
+        values = self._draw(io, (len(distinct), io.n, self.block_dim), x)
+        if len(distinct) > 1:
+            values = values[array_module(x).asarray(period_of_frame)]
+        return values[:, :, None, :]  # (T or 1, N, 1, block_dim)
 
-    def _draw(self, io: Io, shape: tuple[int, ...]) -> np.ndarray:
+    def _draw(self, io: Io, shape: tuple[int, ...], x: Array) -> Array:
         p = self.dropout_proportion
         if self.specaugment_max_proportion:
             rows = [self._band(io.rng) for _ in range(shape[0] * shape[1])]
-            return np.reshape(rows, shape)
+            return like(np.reshape(rows, shape), x)
         if self.continuous:
-            return around_one(io, shape, p)
-        return kept(io, shape, p) * (1 / (1 - p) if p < 1 else 0.0)
+            return around_one(io, shape, p, x)
+        return masks.kept(io.seed, shape, p, x) * x.dtype.type(1 / (1 - p) if p < 1 else 0.0)
 
     def _band(self, rng: np.random.Generator) -> np.ndarray:
         """Ones (block_dim,) with a random band of zeros (GeneralDropoutComponent::GetMemo)."""
@@ -214,11 +210,11 @@ class SpecAugmentTimeMask(Masked):
         """The most frames between two zeroed stretches."""
         return int(self.time_mask_max_frames * (1 - self.zeroed_proportion) / self.zeroed_proportion)
 
-    def mask(self, io: Io) -> np.ndarray | None:
+    def mask(self, io: Io, x: Array) -> Array | None:
         if self.test_mode or self.zeroed_proportion == 0:
             return None
-        T = len(io.t_out)
-        return np.stack([self._stretches(T, io.rng) for _ in range(io.n)], axis=1)[..., None]  # (T, N, 1)
+        rows = [self._stretches(len(io.t_out), io.rng) for _ in range(io.n)]
+        return like(np.stack(rows, axis=1)[..., None], x)  # (T, N, 1)
 
     def _stretches(self, length: int, rng: np.random.Generator) -> np.ndarray:
         """1 where frames are kept, else 0 (SpecAugmentTimeMaskComponent::GetMemo)."""
@@ -273,23 +269,24 @@ class DropoutMask(Component):
         return []
 
     def forward(self, x: Array, io: Io) -> tuple[Array, None]:
-        return like(self.mask(io).astype(x.dtype), x), None
+        return self.mask(io, x).astype(x.dtype), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         return x * 0
 
-    def mask(self, io: Io) -> np.ndarray:
+    def mask(self, io: Io, x: Array) -> Array:
         """(T, N, output_dim)."""
         shape = (len(io.t_out), io.n, self.dim_out)
         p = self.dropout_proportion
         if p == 0 or self.test_mode:
-            return np.full(shape, 1.0 if self.continuous else 1 - p)
+            return array_module(x).full(shape, 1.0 if self.continuous else 1 - p, x.dtype)
         if self.continuous:
-            return around_one(io, shape, p)
-        mask = kept(io, shape, p)
-        if self.dim_out in (2, 3):
-            u = io.rng.random(shape[:2])
-            mask[..., 0], mask[..., 1] = u > p, u < 1 - p
+            return around_one(io, shape, p, x)
+        if self.dim_out not in (2, 3):
+            return masks.kept(io.seed, shape, p, x)
+        u = masks.uniform(io.seed, shape, 0.0, 1.0, x)
+        mask = u >= p
+        mask[..., 1] = u[..., 0] < 1 - p
         return mask
 
     def info_dims(self) -> list[str]:

@@ -1,0 +1,213 @@
+"""A module with CuPy's interface whose device memory is numpy's; transfers to and from it are counted."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from tests.emulation.compiler import Module
+
+transfers: Counter[str] = Counter()  # "to host", "to device", "launches"
+OPERATORS = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift lt le gt ge eq ne"
+
+
+class ndarray:
+    """An array on the device: numpy refuses it, it refuses numpy's arrays, and leaving it is counted."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, host: np.ndarray):
+        self.host = host
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.__dict__["host"], name)
+        return _method(value) if callable(value) else wrap(value) if isinstance(value, np.ndarray) else value
+
+    @property
+    def data(self) -> SimpleNamespace:
+        return SimpleNamespace(ptr=self.host.ctypes.data)
+
+    def get(self) -> np.ndarray:
+        transfers["to host"] += 1
+        return self.host.copy()
+
+    def item(self) -> Any:
+        return self.get().item()
+
+    def tolist(self) -> Any:
+        return self.get().tolist()
+
+    def __float__(self) -> float:
+        return float(self.get())
+
+    def __int__(self) -> int:
+        return int(self.get())
+
+    def __bool__(self) -> bool:
+        return bool(self.get())
+
+    def __index__(self) -> int:
+        return self.get().__index__()
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return _call(getattr(ufunc, method), *inputs, **options)
+
+    def __len__(self) -> int:
+        return len(self.host)
+
+    def __iter__(self) -> Any:
+        return (wrap(part) for part in self.host)
+
+    def __getitem__(self, key: Any) -> Any:
+        return wrap(self.host[_index(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.host[_index(key)] = unwrap(value)
+
+    def __neg__(self) -> Any:
+        return wrap(-self.host)
+
+    def __invert__(self) -> Any:
+        return wrap(~self.host)
+
+    def __abs__(self) -> Any:
+        return wrap(abs(self.host))
+
+
+ndarray.__module__ = "cupy"
+
+
+def _operator(name: str) -> None:
+    def plain(self: ndarray, other: Any) -> Any:
+        value = getattr(self.host, f"__{name}__")(unwrap(other))
+        return value if value is NotImplemented else wrap(value)
+
+    def reflected(self: ndarray, other: Any) -> Any:
+        value = getattr(self.host, f"__r{name}__")(unwrap(other))
+        return value if value is NotImplemented else wrap(value)
+
+    def in_place(self: ndarray, other: Any) -> Any:
+        getattr(self.host, f"__i{name}__")(unwrap(other))
+        return self
+
+    setattr(ndarray, f"__{name}__", plain)
+    if hasattr(np.ndarray, f"__r{name}__"):
+        setattr(ndarray, f"__r{name}__", reflected)
+        setattr(ndarray, f"__i{name}__", in_place)
+
+
+for _name in OPERATORS.split():
+    _operator(_name)
+
+
+def wrap(value: Any) -> Any:
+    """What numpy gives, as the device gives it: scalars stay on the device."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ndarray(np.asarray(value))
+    if isinstance(value, tuple):
+        parts = [wrap(v) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return [wrap(v) for v in value] if isinstance(value, list) else value
+
+
+def unwrap(value: Any) -> Any:
+    """Arguments for numpy. Raises TypeError for an array that is not on the device."""
+    if isinstance(value, ndarray):
+        return value.host
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"Unsupported type {type(value)}")
+    if isinstance(value, (tuple, list)):
+        return type(value)(unwrap(v) for v in value)
+    return value
+
+
+def _index(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return tuple(_index(k) for k in key)
+    if isinstance(key, ndarray):
+        if key.dtype == bool:
+            transfers["to host"] += 1  # the size of the result
+        return key.host
+    if isinstance(key, (list, np.ndarray)):
+        transfers["to device"] += 1
+    return key
+
+
+def _call(function: Any, *args: Any, **options: Any) -> Any:
+    out = options.get("out")
+    value = function(*(unwrap(a) for a in args), **{k: unwrap(v) for k, v in options.items()})
+    if out is None:
+        return wrap(value)
+    return out[0] if isinstance(out, tuple) else out
+
+
+def _method(function: Any) -> Any:
+    return lambda *args, **options: _call(function, *args, **options)
+
+
+def asarray(x: Any, dtype: Any = None) -> ndarray:
+    """`x` on the device; uploads are counted."""
+    if isinstance(x, ndarray):
+        return ndarray(np.asarray(x.host, dtype))
+    transfers["to device"] += 1
+    return ndarray(np.array(x, dtype))
+
+
+class RawModule:
+    """CUDA source, compiled for the CPU when a kernel is asked for."""
+
+    def __init__(self, *, code: str, options: tuple[str, ...] = ()):
+        self._module = Module(code, options)
+
+    def get_function(self, name: str) -> Any:
+        kernel = self._module.get_function(name)
+
+        def launch(grid: tuple, block: tuple, args: tuple) -> None:
+            transfers["launches"] += 1
+            kernel(grid, block, args)
+
+        return launch
+
+
+class _Mirror(ModuleType):
+    """numpy's functions on the device's arrays."""
+
+    def __init__(self, name: str, numpy: Any):
+        super().__init__(name)
+        self._numpy = numpy
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._numpy, name)
+        if inspect.isclass(value) or not callable(value):
+            return value
+        return _method(value)
+
+
+def module() -> ModuleType:
+    """A new module `cupy`."""
+    cupy = _Mirror("cupy", np)
+    cupy.ndarray, cupy.asarray, cupy.array, cupy.RawModule = ndarray, asarray, asarray, RawModule
+    cupy.linalg = _Mirror("cupy.linalg", np.linalg)
+    cupy.is_available = lambda: True
+    runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError, free=lambda p: None)
+    cupy.cuda = SimpleNamespace(runtime=runtime)
+    cupy.cuda.Device = lambda: SimpleNamespace(id=0)
+    return cupy
+
+
+def extras() -> ModuleType:
+    """A new module `cupyx`."""
+    cupyx = ModuleType("cupyx")
+
+    def scatter_add(out: ndarray, rows: Any, x: ndarray) -> None:
+        np.add.at(out.host, _index(rows), x.host)
+
+    cupyx.scatter_add = scatter_add
+    return cupyx

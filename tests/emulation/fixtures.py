@@ -1,0 +1,24 @@
+"""The device of `tests.emulation` as a fixture."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from tests.emulation import device
+from tests.emulation.compiler import COMPILER
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A module `cupy` whose device is emulated; `tests.emulation.device.transfers` counts from zero."""
+    if COMPILER is None:
+        pytest.skip("needs g++, which compiles the CUDA sources for the CPU")
+    module = device.module()
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setitem(sys.modules, "cupyx", device.extras())
+    device.transfers.clear()
+    yield module
