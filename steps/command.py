@@ -25,7 +25,9 @@ from steps.train_options import CommonOptions
 # Imported by the nursery before the first job, so that a job starts in milliseconds.
 MODULES = (
     "numpy",
+    "numpy.random",
     "nnet.programs.nnet3_train",
+    *(f"nnet.components.{family}" for family in ("linear", "tdnn", "activations", "normalize", "recurrent")),
     "steps.diagnose",
     "steps.combine_job",
     "steps.egs_job",

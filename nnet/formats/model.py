@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from nnet.component import Component
 from nnet.config_line import ConfigLine
 from nnet.formats.basic import FormatError, KaldiInput, KaldiOutput, open_output, open_whole
 from nnet.formats.components import read_component, write_component
-from nnet.formats.transitions import TransitionModel, read_transitions, write_transitions
 from nnet.graph.context import context
 from nnet.graph.network import Nnet
+
+if TYPE_CHECKING:
+    from nnet.formats.transitions import TransitionModel
 
 MAX_COMPONENTS = 100000
 
@@ -70,6 +73,8 @@ def read_am(name: str) -> AmNnet:
 
 
 def _read_am(src: KaldiInput) -> AmNnet:
+    from nnet.formats.transitions import read_transitions  # noqa: PLC0415 - raw networks have none
+
     transitions = read_transitions(src)
     src.expect("<Nnet3>")
     nnet = _read_nnet(src)
@@ -129,6 +134,8 @@ def write_nnet(nnet: Nnet, name: str, binary: bool = True) -> None:
 
 def write_am(am: AmNnet, name: str, binary: bool = True) -> None:
     """Write a .mdl file. Raises ValueError naming a component with a NaN or infinite parameter."""
+    from nnet.formats.transitions import write_transitions  # noqa: PLC0415 - raw networks have none
+
     check_finite(am.nnet, name)
     if not np.isfinite(am.priors).all():
         raise ValueError(f"{name} is not written: the priors have a NaN or infinity")

@@ -7,16 +7,17 @@ import io
 import os
 import re
 import shlex
-import shutil
 import signal
-import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from nnet.files import atomic_write
+
+if TYPE_CHECKING:
+    import subprocess  # imported where a command runs
 
 _PLAIN_WORDS = re.compile(r"[\w@%+=:,./ -]+")  # no character that a shell would interpret
 _UNZIP = (
@@ -131,7 +132,7 @@ def _open_command(name: str) -> Iterator[BinaryIO]:
         with plain as stream:
             yield stream
         return
-    process = subprocess.Popen(_shell(command), stdout=subprocess.PIPE)
+    process = _start(command, reading=True)
     stream = cast(BinaryIO, process.stdout)
     try:
         yield stream
@@ -171,9 +172,15 @@ def is_plain_reader(name: str) -> bool:
     return is_pipe(name) and _plain_words(name.rstrip()[:-1].strip()) is not None
 
 
-def _shell(command: str) -> list[str]:
+def _start(command: str, reading: bool) -> subprocess.Popen[bytes]:
+    """The command in a shell, with a pipe to read what it prints or to write what it reads."""
+    import shutil  # noqa: PLC0415 - most programs run no command
+    import subprocess  # noqa: PLC0415
+
     bash = shutil.which("bash")
-    return [bash, "-c", f"set -o pipefail; {command}"] if bash else ["/bin/sh", "-c", command]
+    shell = [bash, "-c", f"set -o pipefail; {command}"] if bash else ["/bin/sh", "-c", command]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(shell, stdin=None if reading else pipe, stdout=pipe if reading else None)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
@@ -205,7 +212,7 @@ def create_bytes(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _create_command(command: str) -> Iterator[BinaryIO]:
-    process = subprocess.Popen(_shell(command), stdin=subprocess.PIPE)
+    process = _start(command, reading=False)
     stream = cast(IO[bytes], process.stdin)
     try:
         yield cast(BinaryIO, stream)

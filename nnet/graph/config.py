@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from nnet.graph.node import (
     OutputNode,
 )
 
-MakeComponent = Callable[[ConfigLine, np.random.Generator], Component]
+MakeComponent: TypeAlias = "Callable[[ConfigLine, np.random.Generator], Component]"  # numpy.random: when used
 LoadMatrix = Callable[[str], np.ndarray]
 NODE_LINES = ("input-node", "component-node", "dim-range-node", "output-node")
 
@@ -56,13 +57,17 @@ def _check_line(line: ConfigLine) -> None:
 def read_components(
     lines: Iterable[ConfigLine],
     make_component: MakeComponent,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
     base: Mapping[str, Component],
 ) -> dict[str, Component]:
-    """The components of `base` and of `lines`; a line with the name of an old one replaces it, in place."""
+    """The components of `base` and of `lines`; a line with the name of an old one replaces it, in place.
+
+    Random parameters are drawn from `rng`, from seed 0 if there is none.
+    """
     components = dict(base)
     for line in lines:
         if line.first_token == "component":
+            rng = rng or np.random.default_rng(0)
             components[line.str("name")] = make_component(line, rng)
     return components
 

@@ -51,7 +51,6 @@ class Nnet:
         """
         base = base or cls()
         parsed = config.config_lines(lines, where, load_matrix)
-        rng = rng or np.random.default_rng(0)
         components = config.read_components(parsed, make_component, rng, base.components)
         nnet = cls(config.read_nodes(parsed, base.nodes), components)
         nnet.check(where)
