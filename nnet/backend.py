@@ -77,14 +77,3 @@ def to_device(x: np.ndarray) -> Array:
     if cupy is None or not cupy.is_available():
         raise RuntimeError("no GPU can be used: CuPy is not installed or sees no CUDA device")
     return cupy.asarray(x)
-
-
-def scatter_add(out: Array, rows: Array, x: Array) -> None:
-    """out[rows[i]] += x[i] along axis 0, rows may repeat."""
-    if array_module(out) is not np:
-        import cupyx  # noqa: PLC0415 - an extra
-
-        cupyx.scatter_add(out, rows, x)
-        return
-    for i, row in enumerate(rows):  # whole rows: 7 times faster than np.add.at
-        out[row] += x[i]

@@ -10,6 +10,7 @@ import numpy as np
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, config, flat, stat
 from nnet.config_line import ConfigLine
+from nnet.kernels import softmax
 from nnet.summary import summarize
 
 UNSET = -1000.0  # Kaldi's marker for a self-repair threshold that was not given
@@ -261,16 +262,7 @@ class LogSoftmax(Activation):
     TYPE = "LogSoftmaxComponent"
 
     def forward(self, x: Array, io: Io) -> tuple[Array, None]:
-        xp = array_module(x)
-        highest = x.max(axis=-1, keepdims=True)
-        y = x - highest
-        log_sum = xp.log(xp.exp(y, out=y).sum(axis=-1, keepdims=True))
-        xp.subtract(x, highest, out=y)  # again: cheaper than a second array
-        y -= log_sum
-        return y, None
+        return softmax.log_softmax(x), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        xp = array_module(y)
-        dx = xp.exp(y)
-        dx *= dy.sum(axis=-1, keepdims=True)
-        return xp.subtract(dy, dx, out=dx)
+        return softmax.log_softmax_backward(dy, y)

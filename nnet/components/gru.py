@@ -12,6 +12,7 @@ from nnet.backend import Array, array_module
 from nnet.columns import Columns
 from nnet.component import Io, Updatable, common_options, config, flat, param, stat
 from nnet.config_line import ConfigLine
+from nnet.kernels import gates
 from nnet.outer import NaturalGradient, add_outer, add_row_sum
 from nnet.summary import rms_info, summarize
 from nnet.weights import positive, random_vector
@@ -40,28 +41,6 @@ class GruCell(Updatable):
     @property
     def output_dim(self) -> int:
         return 2 * self.cell_dim
-
-    def _output(self, a: Array, z: Array, c_prev: Array) -> Array:
-        """y (T, N, 2C) = (h, c) from the argument of the tanh, z and c_prev, (T, N, C) each."""
-        xp = array_module(a)
-        y = xp.empty((*a.shape[:2], 2 * self.cell_dim), a.dtype)
-        h, c = y[..., : self.cell_dim], y[..., self.cell_dim :]
-        xp.tanh(a, out=h)
-        xp.subtract(c_prev, h, out=c)
-        c *= z
-        c += h
-        return y
-
-    def _halves(self, y: Array) -> tuple[Array, Array]:
-        return y[..., : self.cell_dim], y[..., self.cell_dim :]
-
-    def _da(self, dy: Array, y: Array, z: Array) -> Array:
-        """Derivative by the argument of the tanh, (T, N, C)."""
-        (dh, dc), (h, _) = self._halves(dy), self._halves(y)
-        da = dc * (1 - z)
-        da += dh
-        da *= 1 - h * h
-        return da
 
     def _repair(self, da: Array, h: Array, delta: Self, io: Io) -> None:
         """Statistics of h, and self-repair of da in place, on a random half of the minibatches."""
@@ -158,17 +137,14 @@ class GruNonlinearity(GruCell):
         z, r, h_part, c_prev, s_prev = self._split(x)
         a = (r * s_prev) @ self.W.T
         a += h_part
-        return self._output(a, z, c_prev), None
+        return gates.gru_forward(a, z, c_prev), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         xp = array_module(x)
         z, r, _, c_prev, s_prev = self._split(x)
-        (h, _), (_, dc) = self._halves(y), self._halves(dy)
         dx = xp.empty(x.shape, x.dtype)
         dz, dr, dh_part, dc_prev, ds_prev = self._split(dx)
-        xp.multiply(dc, c_prev - h, out=dz)
-        xp.multiply(dc, z, out=dc_prev)
-        dh_part[...] = da = self._da(dy, y, z)
+        dh_part[...] = da = gates.gru_backward(dy, y, z, c_prev, dz, dc_prev)
         d = da @ self.W  # by r s_prev
         xp.multiply(d, s_prev, out=dr)
         d *= r
@@ -180,8 +156,8 @@ class GruNonlinearity(GruCell):
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         z, r, _, _, s_prev = self._split(x)
-        da = self._da(dy, y, z)
-        self._repair(da, self._halves(y)[0], delta, io)
+        da = gates.gru_da(dy, y, z)
+        self._repair(da, y[..., : self.cell_dim], delta, io)
         natural = (
             NaturalGradient(self.rank_in, self.alpha, self.update_period),
             NaturalGradient(self.rank_out, self.alpha, self.update_period),
@@ -232,24 +208,21 @@ class OutputGruNonlinearity(GruCell):
         z, h_part, c_prev = self._split(x)
         a = c_prev * self.w
         a += h_part
-        return self._output(a, z, c_prev), None
+        return gates.gru_forward(a, z, c_prev), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         xp = array_module(x)
         z, _, c_prev = self._split(x)
-        (h, _), (_, dc) = self._halves(y), self._halves(dy)
         dx = xp.empty(x.shape, x.dtype)
         dz, dh_part, dc_prev = self._split(dx)
-        xp.multiply(dc, c_prev - h, out=dz)
-        dh_part[...] = da = self._da(dy, y, z)
-        xp.multiply(dc, z, out=dc_prev)
+        dh_part[...] = da = gates.gru_backward(dy, y, z, c_prev, dz, dc_prev)
         dc_prev += da * self.w
         return dx
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         z, _, c_prev = self._split(x)
-        da = self._da(dy, y, z)
-        self._repair(da, self._halves(y)[0], delta, io)
+        da = gates.gru_da(dy, y, z)
+        self._repair(da, y[..., : self.cell_dim], delta, io)
         natural = NaturalGradient(self.rank, self.alpha, self.update_period)
         add_row_sum(delta, delta.w, flat(da * c_prev), natural, "w")
 

@@ -11,6 +11,7 @@ import numpy as np
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, config, stat
 from nnet.config_line import ConfigLine
+from nnet.kernels import normalise
 from nnet.summary import summarize
 
 SQUARED_NORM_FLOOR = 2.0**-66  # of a row's mean square over target_rms^2; its root is exact in float32
@@ -101,15 +102,6 @@ class Normalize(Component):
         return parts + ([f"block-dim={self.block_dim}"] if self.block_dim != self.dim else [])
 
 
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """What BatchNorm took from a minibatch, per dimension, and the scale that it applied."""
-
-    mean: Array
-    mean_square: Array
-    scale: Array
-
-
 @dataclass(kw_only=True, eq=False)
 class BatchNorm(Component):
     """y = (x - mean) * target_rms / sqrt(variance + epsilon), per dimension; blocks share these.
@@ -152,18 +144,14 @@ class BatchNorm(Component):
         c.stats_sum, c.stats_sumsq = np.zeros(c.block_dim), np.zeros(c.block_dim)
         return c
 
-    def forward(self, x: Array, io: Io) -> tuple[Array, Moments | None]:
+    def forward(self, x: Array, io: Io) -> tuple[Array, normalise.Moments | None]:
         rows = x.reshape(-1, self.block_dim)
         if self.test_mode:
             scale, offset = self.scale_and_offset()
             y = rows * scale.astype(x.dtype)
             y += offset.astype(x.dtype)
             return y.reshape(x.shape), None
-        mean = rows.sum(axis=0) / len(rows)
-        mean_square = array_module(x).einsum("ij,ij->j", rows, rows) / len(rows)
-        moments = Moments(mean, mean_square, self._scale(mean_square - mean * mean))
-        y = rows - mean
-        y *= moments.scale
+        y, moments = normalise.forward(rows, self.epsilon, self.target_rms)
         return y.reshape(x.shape), moments
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
@@ -171,13 +159,7 @@ class BatchNorm(Component):
         if self.test_mode:
             return (g * self.scale_and_offset()[0].astype(dy.dtype)).reshape(dy.shape)
         rows = y.reshape(-1, self.block_dim)
-        n = len(rows)
-        # dx = scale * (dy - mean(dy) - y * mean(y dy) / target_rms^2)
-        dx = rows * (array_module(y).einsum("ij,ij->j", rows, g) * (-1.0 / (n * self.target_rms**2)))
-        dx += g
-        dx -= g.sum(axis=0) / n
-        dx *= memo.scale
-        return dx.reshape(dy.shape)
+        return normalise.backward(g, rows, memo, self.target_rms).reshape(dy.shape)
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         if self.test_mode:

@@ -73,23 +73,18 @@ class LstmNonlinearity(Updatable):
         )
 
     def forward(self, x: Array, io: Io) -> tuple[Array, Array]:
-        parts, c_prev, masks = self._split(x)
-        v, y = gates.lstm_forward(parts, c_prev, self.W, masks)
+        v, y = gates.lstm_forward(x, self.W, self.use_dropout)
         return y, v
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         repair = None if delta is None else self._repair(x.dtype)
-        d = self._derivatives(dy, x, memo, repair)
-        d = d.reshape(*d.shape[:2], -1)
-        if not self.use_dropout:
-            return d
-        xp = array_module(x)
-        return xp.concatenate([d, xp.zeros((*d.shape[:2], 3), d.dtype)], axis=-1)
+        return gates.lstm_backward(dy, memo, x, self.W, self.use_dropout, repair)
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         C, xp = self.cell_dim, array_module(x)
-        d = self._derivatives(dy, x, memo, self._repair(x.dtype))
-        c_prev, c = self._split(x)[1], y[..., :C]
+        dx = gates.lstm_backward(dy, memo, x, self.W, self.use_dropout, self._repair(x.dtype))
+        d = dx[..., : 5 * C].reshape(*dx.shape[:2], 5, C)
+        c_prev, c = gates.split(x, C, self.use_dropout)[1], y[..., :C]
         dW = xp.empty((3, C), x.dtype)
         dW[:2] = xp.einsum("tnkc,tnc->kc", d[:, :, :2], c_prev)
         dW[2] = xp.einsum("tnc,tnc->c", d[:, :, 3], c)
@@ -100,17 +95,6 @@ class LstmNonlinearity(Updatable):
             dW, scale = ng.precondition(dW, update=not delta.scratch.get("frozen", False))
             rate = rate * scale
         delta.W += rate * dW
-
-    def _split(self, x: Array) -> tuple[Array, Array, Any]:
-        """Parts (T, N, 4, C), c_prev (T, N, C) and three masks (T, N, 1) or None."""
-        C = self.cell_dim
-        parts = x[..., : 4 * C].reshape(*x.shape[:2], 4, C)
-        masks = tuple(x[..., 5 * C + k : 5 * C + k + 1] for k in range(3)) if self.use_dropout else None
-        return parts, x[..., 4 * C : 5 * C], masks
-
-    def _derivatives(self, dy: Array, x: Array, memo: Array, repair: Array | None) -> Array:
-        _, c_prev, masks = self._split(x)
-        return gates.lstm_backward(dy, memo, c_prev, self.W, masks, repair)
 
     def _flat(self) -> Array:
         """Which units are saturated, (5, C): average derivative (over one frame more) below the threshold."""

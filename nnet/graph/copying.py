@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from nnet.backend import Array, array_module, scatter_add
+from nnet.backend import Array, array_module
 from nnet.graph.steps import Copy, Gather
+from nnet.kernels import rows
 
 
-def gather(g: Gather, rows: int, ys: Mapping[str, Array], like: Array) -> Array:
-    """The input (rows, N, dim) of a node from outputs `ys` of others; `like` gives N, dtype and device."""
+def gather(g: Gather, T: int, ys: Mapping[str, Array], like: Array) -> Array:
+    """The input (T, N, dim) of a node from outputs `ys` of others; `like` gives N, dtype and device."""
     if g.alias:
         only = g.copies[0]
         return ys[only.source][only.src]
-    x = array_module(like).empty((rows, like.shape[1], g.dim), like.dtype)
+    x = array_module(like).empty((T, like.shape[1], g.dim), like.dtype)
     fill(x, g)
     run_copies(g.copies, x, ys)
     return x
@@ -30,24 +31,18 @@ def fill(x: Array, g: Gather) -> None:
 def run_copies(copies: Iterable[Copy], x: Array, ys: Mapping[str, Array]) -> None:
     """Copy, or add, rows of `ys` to rows of x."""
     for c in copies:
-        part = ys[c.source][c.src, :, c.source_columns]
-        if c.scale != 1.0:
-            part = part * c.scale
-        if c.add:
-            x[c.dst, :, c.columns] += part
-        else:
-            x[c.dst, :, c.columns] = part
+        source = ys[c.source]
+        part = source[rows.near(c.src, source), :, c.source_columns]
+        rows.put(x, rows.near(c.dst, x), c.columns, part, c.scale, c.add)
 
 
 def add_back(c: Copy, dx: Array, dy: Array) -> None:
     """Add to dy, the derivative of the copy's source, what comes back through the copy from dx. In place."""
-    part = dx[c.dst, :, c.columns]
-    if c.scale != 1.0:
-        part = part * c.scale
+    part = dx[rows.near(c.dst, dx), :, c.columns]
     if c.repeats:
-        scatter_add(dy[:, :, c.source_columns], c.src, part)
+        rows.add_repeated(dy[:, :, c.source_columns], c.src, part, c.scale)
     else:
-        dy[c.src, :, c.source_columns] += part
+        rows.put(dy, rows.near(c.src, dy), c.source_columns, part, c.scale, add=True)
 
 
 class Gradients:

@@ -1,4 +1,4 @@
-"""Sigmoid and tanh gates of recurrent cells, an LSTM cell forwards and backwards, sums for self-repair.
+"""Gates of recurrent cells: LSTM and GRU cells forwards and backwards, sums for self-repair.
 
 v (T, N, 5, C) holds the nonlinearities of an LSTM cell in Kaldi's order:
 i, f, g = tanh(c_part), o, h = tanh(c).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.kernels.launch import elementwise, on_device, rows_apart
 
 Masks = tuple[Array, Array, Array] | None
 
@@ -25,21 +26,25 @@ def sigmoid(x: Array, out: Array | None = None) -> Array:
     return xp.reciprocal(y, out=y)
 
 
-def lstm_forward(parts: Array, c_prev: Array, W: Array, masks: Masks) -> tuple[Array, Array]:
-    """v (T, N, 5, C) and y (T, N, 2C) = (c, m) from parts (T, N, 4, C) of i, f, c, o and c_prev (T, N, C).
+def lstm_forward(x: Array, W: Array, use_dropout: bool) -> tuple[Array, Array]:
+    """v (T, N, 5, C) and y (T, N, 2C) = (c, m) from x: parts of i, f, c, o, then c_prev, then three masks.
 
-    W (3, C) are the peepholes into i, f and o; masks (T, N, 1) scale the gates i, f and o.
+    W (3, C) are the peepholes into i, f and o; the masks, with `use_dropout`, scale the gates i, f and o.
     """
-    xp = array_module(parts)
-    T, N, _, C = parts.shape
-    v = xp.empty((T, N, 5, C), parts.dtype)
+    xp, C = array_module(x), W.shape[1]
+    T, N, _ = x.shape
+    v, y = xp.empty((T, N, 5, C), x.dtype), xp.empty((T, N, 2 * C), x.dtype)
+    if on_device(x):
+        x, apart = rows_apart(x)
+        elementwise(x, "cells", "lstm", T * N * C, v, y, x, apart, W, np.int32(use_dropout), np.int32(C))
+        return v, y
+    parts, c_prev, masks = split(x, C, use_dropout)
     gates = v[:, :, :2]
     xp.multiply(c_prev[:, :, None], W[:2], out=gates)
     gates += parts[:, :, :2]
     sigmoid(gates, out=gates)
     xp.tanh(parts[:, :, 2], out=v[:, :, G])
     i, f, o_scale = scaled(v, masks)
-    y = xp.empty((T, N, 2 * C), parts.dtype)
     c, m = y[..., :C], y[..., C:]
     xp.multiply(f, c_prev, out=c)
     c += i * v[:, :, G]
@@ -52,6 +57,13 @@ def lstm_forward(parts: Array, c_prev: Array, W: Array, masks: Masks) -> tuple[A
     return v, y
 
 
+def split(x: Array, C: int, use_dropout: bool) -> tuple[Array, Array, Masks]:
+    """Parts (T, N, 4, C), c_prev (T, N, C) and three masks (T, N, 1) or None: views of the cell's input."""
+    parts = x[..., : 4 * C].reshape(*x.shape[:2], 4, C)
+    masks = (x[..., 5 * C : 5 * C + 1], x[..., 5 * C + 1 : 5 * C + 2], x[..., 5 * C + 2 :])
+    return parts, x[..., 4 * C : 5 * C], masks if use_dropout else None
+
+
 def scaled(v: Array, masks: Masks) -> tuple[Array, Array, Array | None]:
     """The gates i and f as they act, and the mask of o."""
     if masks is None:
@@ -59,13 +71,27 @@ def scaled(v: Array, masks: Masks) -> tuple[Array, Array, Array | None]:
     return v[:, :, I] * masks[0], v[:, :, F] * masks[1], masks[2]
 
 
-def lstm_backward(dy: Array, v: Array, c_prev: Array, W: Array, masks: Masks, repair: Array | None) -> Array:
-    """(T, N, 5, C): derivatives by the parts of i, f, c and o, and by c_prev, for dy (T, N, 2C).
+def lstm_backward(dy: Array, v: Array, x: Array, W: Array, use_dropout: bool, repair: Array | None) -> Array:
+    """dx, as x: derivatives by the parts of i, f, c and o, by c_prev, zeros for masks; dy is (T, N, 2C).
 
     `repair` (5, C) pulls each nonlinearity towards zero, by repair (2v - 1) for sigmoids, repair v for tanhs.
     """
-    xp = array_module(v)
-    C = c_prev.shape[-1]
+    T, N, _, C = v.shape
+    if not on_device(v):
+        dx = _lstm_backward(dy, v, x, W, use_dropout, repair).reshape(T, N, -1)
+        return np.concatenate([dx, np.zeros((T, N, 3), dx.dtype)], axis=-1) if use_dropout else dx
+    (x, x_apart), (dy, dy_apart) = rows_apart(x), rows_apart(dy)
+    dx = array_module(v).empty((T, N, x.shape[-1]), v.dtype)
+    inputs = dx, np.int64(dx.shape[-1]), dy, dy_apart, v, x, x_apart, W
+    how = (W if repair is None else repair), np.int32(repair is not None), np.int32(use_dropout), np.int32(C)
+    elementwise(v, "cells", "lstm_back", T * N * C, *inputs, *how)
+    return dx
+
+
+def _lstm_backward(dy: Array, v: Array, x: Array, W: Array, use_dropout: bool, repair: Array | None) -> Array:
+    """The first five parts of dx, (T, N, 5, C), by numpy."""
+    xp, C = array_module(v), v.shape[-1]
+    _, c_prev, masks = split(x, C, use_dropout)
     dx = slopes(v)  # becomes the derivatives in place: fresh memory costs more than the arithmetic
     spare = xp.empty(c_prev.shape, dy.dtype)
     i, f, o_scale = scaled(v, masks)
@@ -89,6 +115,53 @@ def lstm_backward(dy: Array, v: Array, c_prev: Array, W: Array, masks: Masks, re
     for gate in (I, F):
         dc_prev += xp.multiply(dx[:, :, gate], W[gate], out=spare)
     return dx
+
+
+def gru_forward(a: Array, z: Array, c_prev: Array) -> Array:
+    """y (T, N, 2C) = (h, c), h = tanh(a), c = (1 - z) h + z c_prev, for z and c_prev of one array's rows."""
+    xp = array_module(a)
+    T, N, C = a.shape
+    y = xp.empty((T, N, 2 * C), a.dtype)
+    if on_device(a):
+        (z, apart), (c_prev, same) = rows_apart(z), rows_apart(c_prev)
+        assert apart == same
+        elementwise(a, "cells", "gru", a.size, y, a, z, c_prev, apart, np.int32(C))
+        return y
+    h, c = y[..., :C], y[..., C:]
+    xp.tanh(a, out=h)
+    xp.subtract(c_prev, h, out=c)
+    c *= z
+    c += h
+    return y
+
+
+def gru_backward(dy: Array, y: Array, z: Array, c_prev: Array, dz: Array, dc_prev: Array) -> Array:
+    """da (T, N, C) for dy (T, N, 2C); fills dz and dc_prev, the latter without what comes through a.
+
+    z and c_prev are views of one array's rows, dz and dc_prev of another's.
+    """
+    T, N, C = z.shape
+    if on_device(y):
+        (dy, dy_apart), (y, y_apart), (z, x_apart) = rows_apart(dy), rows_apart(y), rows_apart(z)
+        (c_prev, same), dx_apart = rows_apart(c_prev), rows_apart(dz)[1]
+        assert x_apart == same and dx_apart == rows_apart(dc_prev)[1]
+        da = array_module(y).empty((T, N, C), y.dtype)
+        read = dy, dy_apart, y, y_apart, z, c_prev, x_apart
+        elementwise(y, "cells", "gru_back", da.size, da, dz, dc_prev, dx_apart, *read, np.int32(C))
+        return da
+    dc, h = dy[..., C:], y[..., :C]
+    np.multiply(dc, c_prev - h, out=dz)
+    np.multiply(dc, z, out=dc_prev)
+    return gru_da(dy, y, z)
+
+
+def gru_da(dy: Array, y: Array, z: Array) -> Array:
+    """Derivative by the argument of the tanh, (T, N, C)."""
+    C = z.shape[-1]
+    da = dy[..., C:] * (1 - z)
+    da += dy[..., :C]
+    da *= 1 - y[..., :C] * y[..., :C]
+    return da
 
 
 def slopes(v: Array) -> Array:

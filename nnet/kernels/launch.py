@@ -62,3 +62,10 @@ def elementwise(like: Array, name: str, function: str, size: int, *arguments: An
     if size:
         grid = (-(-size // THREADS),)
         kernel(like, name, function)(grid, (THREADS,), (*arguments, np.int64(size)))
+
+
+def rows_apart(x: Array) -> tuple[Array, np.int64]:
+    """x (T, N, D), and how many elements its rows lie apart; a copy only if they are not evenly spaced."""
+    if x.strides[2] != x.dtype.itemsize or x.strides[0] != x.shape[1] * x.strides[1]:
+        x = array_module(x).ascontiguousarray(x)
+    return x, np.int64(x.strides[1] // x.dtype.itemsize)

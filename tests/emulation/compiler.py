@@ -48,9 +48,10 @@ class Module:
 class Kernel:
     """One kernel: called with a grid, a block and arguments, as CuPy's RawKernel is."""
 
+    backwards = False  # the order of blocks and of threads, which must not matter
+
     def __init__(self, name: str, types: Sequence[str], launcher: Any):
         self.name, self.types, self._launcher = name, types, launcher
-        self.backwards = False  # the order of blocks and of threads, which must not matter
 
     def __call__(self, grid: tuple, block: tuple, args: tuple) -> None:
         grid, block = (tuple(g) + (1,) * (3 - len(g)) for g in (grid, block))

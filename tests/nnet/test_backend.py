@@ -98,23 +98,6 @@ def test_without_cupy_there_is_no_device(no_cupy):
         backend.to_device(np.zeros(1))
 
 
-def test_rows_that_repeat_add_up(rng):
-    out, x = np.zeros((4, 2)), rng.random((5, 2))
-    rows = np.array([0, 3, 0, 1, 3])
-    backend.scatter_add(out, rows, x)
-    np.testing.assert_allclose(out, [x[0] + x[2], x[3], [0, 0], x[1] + x[4]])
-
-
-def test_rows_on_a_device_are_added_by_cupyx(cupy, monkeypatch):
-    calls = []
-    cupyx = ModuleType("cupyx")
-    cupyx.scatter_add = lambda *arguments: calls.append(arguments)
-    monkeypatch.setitem(sys.modules, "cupyx", cupyx)
-    out = backend.to_device(np.zeros((2, 2)))
-    backend.scatter_add(out, [0], "x")
-    assert len(calls) == 1 and calls[0][0] is out
-
-
 def test_a_model_goes_to_the_device_and_back_unchanged(cupy):
     nnet = network()
     there = {name: tree.on_device(c) for name, c in nnet.components.items()}

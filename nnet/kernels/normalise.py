@@ -1,0 +1,89 @@
+"""Batch normalisation of rows, forwards and backwards, in three launches each; bias and ReLU go along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnet.backend import Array, array_module
+from nnet.kernels.launch import elementwise, kernel, on_device
+
+WIDE, HIGH = 32, 8  # a block's columns and rows
+CHUNK = 256  # rows that one block sums
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What batch normalisation took from a minibatch, per dimension, and the scale that it applied."""
+
+    mean: Array
+    mean_square: Array
+    scale: Array
+
+
+def forward(x: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments]:
+    """y = (x - mean) * target_rms / sqrt(variance + epsilon) for x (rows, D); each column has its own."""
+    if on_device(x) and x.flags.c_contiguous:
+        return _standardised(x, _partial_sums(x, x), epsilon, target_rms)
+    mean = x.sum(axis=0) / len(x)
+    mean_square = array_module(x).einsum("ij,ij->j", x, x) / len(x)
+    variance = (mean_square - mean * mean).clip(0, None)
+    moments = Moments(mean, mean_square, ((variance + epsilon) / target_rms**2) ** -0.5)
+    y = x - mean
+    y *= moments.scale
+    return y, moments
+
+
+def backward(dy: Array, y: Array, moments: Moments, target_rms: float) -> Array:
+    """dx = scale * (dy - mean(dy) - y * mean(y dy) / target_rms^2) for dy and y (rows, D)."""
+    rows, columns = y.shape
+    xp = array_module(y)
+    if on_device(y) and y.flags.c_contiguous and dy.flags.c_contiguous and dy.dtype == y.dtype:
+        part = _partial_sums(dy, y)
+        means, dx, real = xp.empty((2, columns), y.dtype), xp.empty_like(y), y.dtype.type
+        counts = np.int32(len(part)), np.int32(rows)
+        elementwise(y, "normalise", "means", columns, means, part, *counts)
+        last = moments.scale, real(target_rms), np.int32(columns)
+        elementwise(y, "normalise", "standardise_back", y.size, dx, dy, y, means, *last)
+        return dx
+    dx = y * (xp.einsum("ij,ij->j", y, dy) * (-1.0 / (rows * target_rms**2)))
+    dx += dy
+    dx -= dy.sum(axis=0) / rows
+    dx *= moments.scale
+    return dx
+
+
+def bias_relu_forward(x: Array, b: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments]:
+    """x = max(x + b, 0) in place, then `forward` of it, which reads x once less: x (rows, D), b (D,)."""
+    if on_device(x) and x.flags.c_contiguous:
+        part, grid, counts = _parts(x)
+        kernel(x, "normalise", "bias_relu_sums")(grid, (WIDE, HIGH), (part, x, b, *counts))
+        return _standardised(x, part, epsilon, target_rms)
+    x += b
+    array_module(x).maximum(x, 0, out=x)
+    return forward(x, epsilon, target_rms)
+
+
+def _parts(x: Array) -> tuple[Array, tuple[int, int], tuple[np.int32, ...]]:
+    """Room for sums of chunks, the grid, and the last three arguments of kernels that make them."""
+    rows, columns = x.shape
+    chunks = max(1, -(-rows // CHUNK))
+    part = array_module(x).empty((chunks, 2, columns), np.float64)
+    return part, (-(-columns // WIDE), chunks), (np.int32(rows), np.int32(columns), np.int32(CHUNK))
+
+
+def _partial_sums(a: Array, b: Array) -> Array:
+    part, grid, counts = _parts(a)
+    kernel(a, "normalise", "partial_sums")(grid, (WIDE, HIGH), (part, a, b, *counts))
+    return part
+
+
+def _standardised(x: Array, part: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments]:
+    rows, columns = x.shape
+    xp = array_module(x)
+    held, y = xp.empty((3, columns), x.dtype), xp.empty_like(x)
+    settings = np.int32(len(part)), np.int32(rows), np.float64(epsilon), np.float64(target_rms)
+    elementwise(x, "normalise", "moments", columns, held, part, *settings)
+    elementwise(x, "normalise", "standardise", x.size, y, x, held, np.int32(columns))
+    return y, Moments(held[0], held[1], held[2])

@@ -1,0 +1,70 @@
+"""Rows of (T, N, D) arrays copied, scaled and added between ranges of columns, in one launch each."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from nnet.backend import Array, array_module
+from nnet.frames import Rows
+from nnet.kernels.launch import elementwise, on_device
+
+
+def put(x: Array, at: Rows, columns: slice, part: Array, scale: float = 1.0, add: bool = False) -> None:
+    """x[at, :, columns] = scale * part, or += with `add`, for part (T, N, D); no row of x twice."""
+    if isinstance(at, slice) and on_device(x) and part.dtype == x.dtype:
+        _move(x[at, :, columns], part, scale, add)
+        return
+    if scale != 1.0:
+        part = part * scale
+    if add:
+        x[at, :, columns] += part
+    else:
+        x[at, :, columns] = part
+
+
+def near(at: Rows, x: Array) -> Rows:
+    """`at` for indexing x: an index array goes where x lies, once for all minibatches."""
+    if isinstance(at, slice) or array_module(x) is np:
+        return at
+    return _uploaded(array_module(x), at.tobytes(), at.dtype.str)
+
+
+@lru_cache(maxsize=256)
+def _uploaded(cupy: ModuleType, at: bytes, dtype: str) -> Any:
+    return cupy.asarray(np.frombuffer(at, dtype))
+
+
+def _move(y: Array, x: Array, scale: float, add: bool) -> None:
+    shape = np.int32(y.shape[1]), np.int32(y.shape[2])
+    how = y.dtype.type(scale), np.int32(add)
+    elementwise(y, "rows", "move", y.size, y, *_strides(y), x, *_strides(x), *shape, *how)
+
+
+def _strides(x: Array) -> tuple[np.int64, ...]:
+    return tuple(np.int64(s // x.dtype.itemsize) for s in x.strides)
+
+
+def add_repeated(y: Array, at: np.ndarray, part: Array, scale: float = 1.0) -> None:
+    """y[at[i]] += scale * part[i] for y (T, N, D) and part (T', N, D); rows of y may repeat in `at`."""
+    if on_device(y) and part.dtype == y.dtype:
+        order, first = _sorted(array_module(y), at.tobytes(), at.dtype.str, len(y))
+        lists = order, first, np.int32(y.shape[1]), np.int32(y.shape[2]), y.dtype.type(scale)
+        elementwise(y, "rows", "add_sorted", y.size, y, *_strides(y), part, *_strides(part), *lists)
+        return
+    if scale != 1.0:
+        part = part * scale
+    for i, row in enumerate(at):  # whole rows: 7 times faster than np.add.at
+        y[row] += part[i]
+
+
+@lru_cache(maxsize=256)
+def _sorted(cupy: ModuleType, at: bytes, dtype: str, rows: int) -> tuple[Any, Any]:
+    """On the device: indexes into `at` sorted by row, and where those of each row start, (rows + 1,)."""
+    target = np.frombuffer(at, dtype)
+    order = np.argsort(target, kind="stable").astype(np.int32)
+    first = np.searchsorted(target[order], np.arange(rows + 1)).astype(np.int32)
+    return cupy.asarray(order), cupy.asarray(first)

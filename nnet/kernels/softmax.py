@@ -1,0 +1,58 @@
+"""Log-softmax forwards and backwards in one launch each, and the linear objective of sparse labels in one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnet.backend import Array, array_module
+from nnet.kernels.launch import THREADS, kernel, on_device
+
+
+def log_softmax(x: Array) -> Array:
+    """x - log sum exp x over the last axis."""
+    xp = array_module(x)
+    if on_device(x) and x.size and x.flags.c_contiguous:
+        y = xp.empty_like(x)
+        _by_rows("log_softmax", y, x)
+        return y
+    highest = x.max(axis=-1, keepdims=True)
+    y = x - highest
+    log_sum = xp.log(xp.exp(y, out=y).sum(axis=-1, keepdims=True))
+    xp.subtract(x, highest, out=y)  # again: cheaper than a second array
+    y -= log_sum
+    return y
+
+
+def log_softmax_backward(dy: Array, y: Array) -> Array:
+    """dx = dy - exp(y) sum(dy) over the last axis."""
+    xp = array_module(y)
+    if on_device(y) and y.size and y.flags.c_contiguous and dy.flags.c_contiguous and dy.dtype == y.dtype:
+        dx = xp.empty_like(y)
+        _by_rows("log_softmax_back", dx, dy, y)
+        return dx
+    dx = xp.exp(y)
+    dx *= dy.sum(axis=-1, keepdims=True)
+    return xp.subtract(dy, dx, out=dx)
+
+
+def _by_rows(function: str, *arrays: Array) -> None:
+    x = arrays[0]
+    columns = x.shape[-1]
+    kernel(x, "softmax", function)((x.size // columns,), (THREADS,), (*arrays, np.int32(columns)))
+
+
+def labelled(y: Array, at: Array, weight: Array) -> tuple[Array, Array]:
+    """sum_k weight[k] * y.flat[at[k]] in float64, where y lies, and its derivative by y; no place twice.
+
+    `at` (int64) and `weight` (y's type) lie where y does.
+    """
+    xp = array_module(y)
+    derivative = xp.zeros_like(y)
+    if on_device(y) and y.flags.c_contiguous:
+        total = xp.empty((), np.float64)
+        kernel(y, "softmax", "labelled")(
+            (1,), (THREADS,), (total, derivative, y, at, weight, np.int32(len(at)))
+        )
+        return total, derivative
+    derivative.reshape(-1)[at] = weight
+    return (y.reshape(-1)[at] * weight).sum(dtype=np.float64), derivative

@@ -1,0 +1,46 @@
+"""Log-softmax and labels: numpy's body against the formula, the kernels against numpy's body."""
+
+import numpy as np
+import pytest
+
+from nnet.backend import to_device, to_host
+from nnet.kernels import softmax
+
+SHAPES = [(1, 1, 1), (2, 3, 5), (2, 2, 300), (1, 3, 513)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_numpy_does_what_the_formula_says(rng, shape):
+    x, dy = rng.standard_normal(shape) * 9, rng.standard_normal(shape)
+    y = softmax.log_softmax(x)
+    p = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    np.testing.assert_allclose(y, np.log(p), atol=1e-12)
+    dx = softmax.log_softmax_backward(dy, y)
+    np.testing.assert_allclose(dx, dy - p * dy.sum(-1, keepdims=True), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kernels_do_what_numpy_does(rng, device, shape, dtype):
+    x, dy = (rng.standard_normal(shape).astype(dtype) * 9 for _ in range(2))
+    y = softmax.log_softmax(x)
+    tolerance = 1e-6 if dtype == np.float32 else 1e-14
+    np.testing.assert_allclose(to_host(softmax.log_softmax(to_device(x))), y, atol=30 * tolerance)
+    dx = softmax.log_softmax_backward(dy, y)
+    there = softmax.log_softmax_backward(to_device(dy), to_device(y))
+    np.testing.assert_allclose(to_host(there), dx, atol=100 * tolerance * np.abs(dx).max())
+
+
+@pytest.mark.parametrize("labels", [0, 1, 700])
+def test_labels_are_summed_and_are_the_derivative(rng, device, labels):
+    y = rng.standard_normal((20, 4, 10)).astype(np.float32)
+    at = rng.permutation(y.size)[:labels]
+    weight = rng.random(labels).astype(np.float32)
+    total, derivative = softmax.labelled(y, at, weight)
+    expected = np.zeros(y.size, np.float32)
+    expected[at] = weight
+    assert np.array_equal(derivative.ravel(), expected)
+    np.testing.assert_allclose(total, float(expected @ y.ravel().astype(float)), rtol=1e-5, atol=1e-6)
+    ours, there = softmax.labelled(*(to_device(a) for a in (y, at, weight)))
+    assert np.array_equal(to_host(there), derivative)
+    np.testing.assert_allclose(to_host(ours), total, rtol=1e-5, atol=1e-6)
