@@ -48,8 +48,9 @@ def _strides(x: Array) -> tuple[np.int64, ...]:
     return tuple(np.int64(s // x.dtype.itemsize) for s in x.strides)
 
 
-def add_repeated(y: Array, at: np.ndarray, part: Array, scale: float = 1.0) -> None:
-    """y[at[i]] += scale * part[i] for y (T, N, D) and part (T', N, D); rows of y may repeat in `at`."""
+def add_repeated(y: Array, at: Rows, part: Array, scale: float = 1.0) -> None:
+    """y[at[i]] += scale * part[i] for y (T, N, D) and part (T', N, D); the indexes `at` may repeat."""
+    assert not isinstance(at, slice)
     if on_device(y) and part.dtype == y.dtype:
         order, first = _sorted(array_module(y), at.tobytes(), at.dtype.str, len(y))
         lists = order, first, np.int32(y.shape[1]), np.int32(y.shape[2]), y.dtype.type(scale)

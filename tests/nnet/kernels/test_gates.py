@@ -1,4 +1,4 @@
-"""LSTM and GRU cells: the kernels against numpy's bodies, which gradient checks of the components hold right."""
+"""LSTM and GRU cells: the kernels do what numpy does, which gradient checks of the components hold right."""
 
 import numpy as np
 import pytest
