@@ -25,6 +25,6 @@ def normalization_fst(den_fst: Fst) -> Fst:
     if not (initial > 0).all():
         raise ValueError(f"state {int(np.argmin(initial))} of the denominator FST cannot be reached")
     arcs = den_fst.lists()
-    arcs.append([(0, 0, float(-np.log(p)), s) for s, p in enumerate(initial)])
+    arcs.append([(0, 0, float(np.float32(-np.log(float(p)))), s) for s, p in enumerate(initial)])
     finals = np.append(np.zeros(size, np.float32), np.float32(np.inf))
     return described(sort_arcs(remove_epsilons(Fst.from_lists(arcs, finals, size))), KNOWN)

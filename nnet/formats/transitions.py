@@ -61,6 +61,10 @@ class TransitionModel:
         """Phones of transition-ids."""
         return self.tuples[self._look_up(self._state, ids), 0]
 
+    def state_of(self, ids: Ids) -> np.ndarray:
+        """Transition-states of transition-ids, counted from 0 (rows of `tuples`)."""
+        return self._look_up(self._state, ids)
+
     def hmm_state_of(self, ids: Ids) -> np.ndarray:
         """The HMM states in which transition-ids start, counted from 0."""
         return self.tuples[self._look_up(self._state, ids), 1]

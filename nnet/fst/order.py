@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 import numpy as np
 
 from nnet.fst.arrays import Fst
 from nnet.fst.components import accessible, coaccessible
+from nnet.fst.standard_order import SMALL, standard_sort
 
 
 def renumber(fst: Fst, order: np.ndarray) -> Fst:
@@ -66,15 +68,43 @@ def breadth_first(fst: Fst) -> Fst:
 
 
 def sort_arcs(fst: Fst, by_output: bool = False) -> Fst:
-    """The arcs of every state sorted by label, equal ones in the order they had (OpenFst's ArcSort)."""
+    """The arcs of every state sorted by label, equal ones as the C++ library leaves them (ArcSort)."""
     labels = fst.olabels if by_output else fst.ilabels
     order = np.lexsort((labels, fst.sources))
-    return Fst(
-        fst.start,
-        fst.finals,
-        fst.indptr,
-        fst.ilabels[order],
-        fst.olabels[order],
-        fst.weights[order],
-        fst.targets[order],
+    for i, j in pairwise(fst.indptr.tolist()):
+        if j - i > SMALL:
+            order[i:j] = standard_sort(range(i, j), labels[i:j].tolist())
+    i, o, w, t = (column[order] for column in (fst.ilabels, fst.olabels, fst.weights, fst.targets))
+    return Fst(fst.start, fst.finals, fst.indptr, i, o, w, t)
+
+
+def with_costs(fst: Fst, weights: np.ndarray, finals: np.ndarray) -> Fst:
+    """`fst` with other costs (A,) and (S,), rounded to single precision."""
+    w, f = np.asarray(weights, np.float32), np.asarray(finals, np.float32)
+    return Fst(fst.start, f, fst.indptr, fst.ilabels, fst.olabels, w, fst.targets)
+
+
+def with_labels(fst: Fst, ilabels: np.ndarray, olabels: np.ndarray) -> Fst:
+    """`fst` with other labels (A,)."""
+    i, o = np.asarray(ilabels, np.int32), np.asarray(olabels, np.int32)
+    return Fst(fst.start, fst.finals, fst.indptr, i, o, fst.weights, fst.targets)
+
+
+def reverse(fst: Fst) -> Fst:
+    """All paths backwards: state s becomes s + 1, an epsilon leads from the new start 0 to every old end.
+
+    Arcs of a state come in the order of their old sources (OpenFst's Reverse).
+    """
+    ends = np.flatnonzero(np.isfinite(fst.finals))
+    zero = np.zeros(len(ends), np.int32)
+    finals = np.full(fst.num_states + 1, np.inf, np.float32)
+    if fst.start >= 0:
+        finals[fst.start + 1] = 0.0
+    return Fst.from_columns(
+        np.concatenate([zero, fst.targets + 1]),
+        np.concatenate([zero, fst.ilabels]),
+        np.concatenate([zero, fst.olabels]),
+        np.concatenate([fst.finals[ends], fst.weights]),
+        np.concatenate([ends + 1, fst.sources + 1]),
+        finals,
     )

@@ -66,6 +66,11 @@ def compute_properties(fst: Fst) -> int:
     return sum(bit if yes else no(bit) for bit, yes in holds.items())
 
 
+def is_sorted(fst: Fst) -> bool:
+    """Whether the arcs of every state are sorted by input."""
+    return _sorted(fst, fst.ilabels)
+
+
 def _unique(fst: Fst, labels: np.ndarray) -> bool:
     """Whether no two arcs of a state have the same label."""
     order = np.lexsort((labels, fst.sources))

@@ -1,0 +1,63 @@
+"""Moving costs along paths: so that all states sum to the same, or towards the start."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nnet.fst.arrays import Fst
+from nnet.fst.order import connect, with_costs
+
+MAX_STEPS = 200  # of the power method
+CHECKED_EVERY = 5  # steps
+OWN_SHARE = 0.1  # of its old value that a state keeps, so that linear FSTs converge
+
+
+def exp32(costs: np.ndarray) -> np.ndarray:
+    """exp(-cost) in single precision, correctly rounded, as the C library's expf is but for rare cases."""
+    return np.exp(-costs.astype(np.float64)).astype(np.float32).astype(np.float64)
+
+
+def push_special(fst: Fst, delta: float) -> Fst:
+    """Costs moved so that the probabilities of every state's arcs and end have one and the same sum.
+
+    The states' potentials are the first eigenvector of the matrix of arcs, an end leading to the start, by
+    the power method until sums agree to `delta` (PushSpecial; Hannemann and Povey, ICASSP 2013). States on
+    no path are dropped.
+    """
+    fst = connect(fst)
+    if fst.num_states == 0:
+        return fst
+    potential = np.array([-math.log(v) for v in _eigenvector(fst, delta).tolist()])  # as C rounds it
+    weights = fst.weights + potential[fst.targets] - potential[fst.sources]
+    finals = fst.finals + (potential[fst.start] - potential).astype(np.float32)
+    return with_costs(fst, weights, finals)
+
+
+def _eigenvector(fst: Fst, delta: float) -> np.ndarray:
+    """(S,) positive: the potential of each state as a probability."""
+    size = fst.num_states
+    source, target, p = _links(fst)
+    value = np.full(size, 1.0 / np.sqrt(size))
+    index = np.concatenate([np.arange(size), source])
+    for step in range(MAX_STEPS):
+        parts = np.concatenate([OWN_SHARE * value, value[target] * p])
+        value = np.bincount(index, parts, minlength=size)
+        value = value * (1.0 / np.sqrt(np.cumsum(value * value)[-1]))
+        if step % CHECKED_EVERY == 0 and step > 0:
+            sums = np.bincount(source, p * value[target] / value[source], minlength=size)
+            if np.log(sums.max() / sums.min()) <= np.float32(delta):
+                break
+    return value
+
+
+def _links(fst: Fst) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Source, target and probability of arcs and of ends, as ways to the start; sorted by target."""
+    ends = np.flatnonzero(exp32(fst.finals) != 0)
+    source = np.concatenate([fst.sources, ends])
+    target = np.concatenate([fst.targets, np.full(len(ends), fst.start)])
+    p = np.concatenate([exp32(fst.weights), exp32(fst.finals[ends])])
+    by_source = np.argsort(source, kind="stable")  # a state's end comes after its arcs
+    order = by_source[np.argsort(target[by_source], kind="stable")]
+    return source[order], target[order], p[order]
