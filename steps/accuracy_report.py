@@ -14,12 +14,19 @@ from steps.diagnostics import read_scores
 HEADING = "%Iter\tduration\ttrain_objective\tvalid_objective\tdifference"
 
 
-def scores_by_iteration(log_dir: Path, last: int) -> list[tuple[int, dict[str, float], dict[str, float]]]:
-    """(iteration, training scores, held-out scores) for the models 0 ... last that both were computed for."""
+XENT = "output-xent"  # the branch of chain training with a cross-entropy objective
+
+
+def scores_by_iteration(
+    log_dir: Path, last: int, output: str = "output"
+) -> list[tuple[int, dict[str, float], dict[str, float]]]:
+    """(iteration, training scores, held-out scores) of `output` for the models 0 ... last that both were
+    computed for.
+    """
     result = []
     for number in range(last + 1):
-        train = read_scores(log_dir / f"compute_prob_train.{number}.log")
-        valid = read_scores(log_dir / f"compute_prob_valid.{number}.log")
+        train = read_scores(log_dir / f"compute_prob_train.{number}.log", output)
+        valid = read_scores(log_dir / f"compute_prob_valid.{number}.log", output)
         if train and valid:
             result.append((number, train, valid))
     return result
@@ -28,9 +35,9 @@ def scores_by_iteration(log_dir: Path, last: int) -> list[tuple[int, dict[str, f
 def accuracy_report(
     scores: Sequence[tuple[int, Mapping[str, float], Mapping[str, float]]],
     records: Sequence[Mapping[str, Any]],
-    key: str = "accuracy",
 ) -> str:
-    """The report in Kaldi's form; `key` is accuracy, log-likelihood or log-probability."""
+    """The report in Kaldi's form, on accuracy, or on log-probability where there is only that (LF-MMI)."""
+    key = "log-probability" if scores and "log-probability" in scores[0][1] else "accuracy"
     seconds = {r["iteration"]: max(j["seconds"] for j in r["jobs"]) for r in records}
     lines = [HEADING]
     for number, train, valid in scores:

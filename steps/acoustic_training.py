@@ -11,7 +11,7 @@ from nnet.graph.network import Nnet
 from steps.ali_dir import AliDir
 from steps.egs_dir import Examples
 from steps.experiment import Stage
-from steps.frame_training import FrameTraining, Numbers
+from steps.frame_training import FrameTraining
 from steps.initial_model import copy_decoding_files, make_first_model, make_prior_scales
 from steps.input_dims import check_inputs
 from steps.labels import Alignments, Labels
@@ -19,6 +19,7 @@ from steps.priors import adjust_priors, posterior_total
 from steps.run import Run
 from steps.texts import write_number
 from steps.train_options import AcousticOptions
+from steps.training import Numbers
 
 
 def train(run: Run) -> None:

@@ -19,15 +19,16 @@ from steps.texts import read_int
 
 @dataclass(frozen=True)
 class AliDir:
-    """`path` holds ali.1.gz ... ali.N.gz, num_jobs, final.mdl, tree and phones.txt."""
+    """`path` holds ali.1.gz ... ali.N.gz, num_jobs, final.mdl, tree and phones.txt; `option` named it."""
 
     path: Path
+    option: str = "--ali-dir"
 
     def check(self) -> None:
         """Raise ValueError if a file is missing."""
         for name in ("final.mdl", "tree"):
             if not (self.path / name).is_file():
-                raise ValueError(f"--ali-dir={self.path}: there is no {self.path / name}")
+                raise ValueError(f"{self.option}={self.path}: there is no {self.path / name}")
         self.archives()
 
     def archives(self) -> list[Path]:
@@ -38,7 +39,7 @@ class AliDir:
         missing = [n for n in range(1, count + 1) if not (self.path / f"ali.{n}.gz").is_file()]
         if missing:
             raise ValueError(
-                f"--ali-dir={self.path}: there is no {self.path / f'ali.{missing[0]}.gz'} (num_jobs says "
+                f"{self.option}={self.path}: there is no {self.path / f'ali.{missing[0]}.gz'} (num_jobs says "
                 f"{count})"
             )
         return [self.path / f"ali.{n}.gz" for n in range(1, count + 1)]

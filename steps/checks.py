@@ -1,4 +1,4 @@
-"""What can be seen to be wrong with the options of frame-level training without looking at any data."""
+"""What can be seen to be wrong with the options of training without looking at any data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from steps import minibatch_size
 from steps.data_dir import cmvn_options
 from steps.dropout import parse as parse_dropout
-from steps.make_egs import egs_options
-from steps.train_options import ChunkOptions, FrameLevelOptions, SingleFrameOptions
+from steps.egs_options import egs_options
+from steps.train_options import ChunkOptions, FrameLevelOptions, SingleFrameOptions, TrainingOptions
 
 CONTEXTS = {
     "chunk_left_context": 0,
@@ -18,16 +18,29 @@ CONTEXTS = {
 }  # and what means none
 
 
-def check(options: FrameLevelOptions) -> None:
+def check(options: TrainingOptions) -> None:
     """Raise ValueError naming the first option that is wrong; numbers were checked when they were read."""
     parse_dropout(options.dropout_schedule)
-    egs_options(options.egs_opts)
     cmvn_options(options.cmvn_opts)
+    _check_places(options)
+
+
+def check_frames(options: FrameLevelOptions) -> None:
+    """The same for the options of frame-level training, those of all training included."""
+    egs_options(options.egs_opts)
     if isinstance(options, SingleFrameOptions):
         _check_single(options)
     if isinstance(options, ChunkOptions):
-        _check_chunks(options)
-    _check_places(options)
+        check_chunks(options, "--trainer.rnn.num-chunk-per-minibatch")
+    check(options)
+
+
+def check_chunks(options: TrainingOptions, minibatch: str) -> None:
+    """Raise ValueError for wrong options of training on chunks; `minibatch` names their rule for merging."""
+    minibatch_size.check(options.minibatch, minibatch)
+    check_widths(options.widths)
+    for name, none in CONTEXTS.items():
+        _at_least(options, name, none)
 
 
 def check_widths(text: str, name: str = "--egs.chunk-width") -> None:
@@ -39,7 +52,7 @@ def check_widths(text: str, name: str = "--egs.chunk-width") -> None:
             )
 
 
-def _at_least(options: FrameLevelOptions, name: str, least: int) -> None:
+def _at_least(options: TrainingOptions, name: str, least: int) -> None:
     if getattr(options, name) < least:
         raise ValueError(f"{name.replace('_', '-')}={getattr(options, name)} must be at least {least}")
 
@@ -54,14 +67,7 @@ def _check_single(options: SingleFrameOptions) -> None:
             )
 
 
-def _check_chunks(options: ChunkOptions) -> None:
-    minibatch_size.check(options.num_chunk_per_minibatch, "--trainer.rnn.num-chunk-per-minibatch")
-    check_widths(options.chunk_width)
-    for name, none in CONTEXTS.items():
-        _at_least(options, name, none)
-
-
-def _check_places(options: FrameLevelOptions) -> None:
+def _check_places(options: TrainingOptions) -> None:
     if options.input_model is not None and not Path(options.input_model).is_file():
         raise ValueError(f"--trainer.input-model={options.input_model} does not exist")
     if options.input_model is None and not (Path(options.dir) / "configs/final.config").is_file():

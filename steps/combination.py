@@ -13,6 +13,7 @@ from steps import minibatch_size
 from steps.combine_job import BATCH_NORM, running_averages
 from steps.executor import Job
 from steps.experiment import Stage, read_json
+from steps.method import Method
 from steps.model_file import read_model, write_model
 from steps.run import Run, python_job
 
@@ -20,9 +21,9 @@ PARTS = 4  # shares of the examples; fixed, so that the result does not depend o
 
 
 def combine_models(
-    run: Run, iterations: Sequence[int], egs: str, size: str, stage: int, earlier: object
+    run: Run, iterations: Sequence[int], method: Method, size: str, stage: int, earlier: object
 ) -> None:
-    """Make combined.mdl (or .raw) from the models of `iterations`; `egs` is an rspecifier."""
+    """Make combined.mdl (or .raw) from the models of `iterations`."""
     about = run.about("trainer.optimization.max-objective-evaluations") | {"iterations": list(iterations)}
     target = run.exp.model("combined")
     models = [str(run.exp.model(n)) for n in sorted(iterations, reverse=True)]
@@ -34,16 +35,17 @@ def combine_models(
                 f"the final combination needs {missing[0]}, which does not exist; --restart=true trains "
                 "again, --trainer.optimization.do-final-combination=false does without"
             )
-        combined = _combine(run, models, egs, minibatch_size.at_most(size))
+        combined = _combine(run, models, method, minibatch_size.at_most(size))
         write_model(read_model(Path(models[0])).with_nnet(combined), target)
 
     run.do(Stage(target.name, stage, (target,), about | {"earlier stages": earlier}), work)
 
 
-def _combine(run: Run, models: list[str], egs: str, size: str) -> Nnet:
+def _combine(run: Run, models: list[str], method: Method, size: str) -> Nnet:
     evaluations = str(run.options.max_objective_evaluations)
     parts = [run.exp.dir / f".combine.{part}.json" for part in range(PARTS)]
-    run.jobs([_job(run, "objectives", n, [evaluations], size, egs, p, models) for n, p in enumerate(parts)])
+    what = ["objectives", evaluations]
+    run.jobs([_job(run, what, n, size, method, p, models) for n, p in enumerate(parts)])
     values = objectives([read_json(p) for p in parts])
     count = best_count(values)
     lines = [f"Combining last {n} models, objective function is {value:.6g}" for n, value in values.items()]
@@ -58,17 +60,17 @@ def _combine(run: Run, models: list[str], egs: str, size: str) -> Nnet:
     )
     *_, average = running_averages(models[:count])
     if any(c.TYPE == BATCH_NORM for c in average.components.values()):
-        average = _with_statistics(run, average, egs, size)
+        average = _with_statistics(run, average, method, size)
     for path in parts:
         path.unlink()
     return average
 
 
-def _with_statistics(run: Run, nnet: Nnet, egs: str, size: str) -> Nnet:
+def _with_statistics(run: Run, nnet: Nnet, method: Method, size: str) -> Nnet:
     """The network with statistics of a pass over the examples."""
     whole, parts = run.exp.dir / ".combined.raw", [run.exp.dir / f".combined.{n}.raw" for n in range(PARTS)]
     write_nnet(nnet, str(whole))
-    run.jobs([_job(run, "stats", n, [], size, egs, p, [str(whole)]) for n, p in enumerate(parts)])
+    run.jobs([_job(run, ["stats"], n, size, method, p, [str(whole)]) for n, p in enumerate(parts)])
     result = read_nnet(str(parts[0]))
     for path in parts[1:]:
         for name, c in read_nnet(str(path)).components.items():
@@ -79,10 +81,11 @@ def _with_statistics(run: Run, nnet: Nnet, egs: str, size: str) -> Nnet:
 
 
 def _job(
-    run: Run, what: str, part: int, more: list[str], size: str, egs: str, output: Path, models: list[str]
+    run: Run, what: list[str], part: int, size: str, method: Method, output: Path, models: list[str]
 ) -> Job:
-    arguments = [what, *more, str(part), str(PARTS), size, egs, str(output), *models]
-    name = f"combine_{what}.{part}"
+    share = [method.scoring.word, str(part), str(PARTS), size, method.subset("combine")]
+    name = f"combine_{what[0]}.{part}"
+    arguments = [*share, str(output), *what, *models]
     return python_job(name, "steps.combine_job", arguments, run.exp.log(name), outputs=[output])
 
 

@@ -6,37 +6,54 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from nnet import tree
 from nnet.combination import add_net, check_finite, check_same_structure, scale_net, set_test_modes
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
+from nnet.minibatch import Minibatch
+from nnet.objectives import Evaluate
 from nnet.score import Scorer, score
 from steps.experiment import write_json
-from steps.parts import part_of
+from steps.scoring import Scoring, scoring
 
 BATCH_NORM = "BatchNormComponent"
 
 
+@dataclass(frozen=True)
+class Share:
+    """Minibatches number `part`, `part` + `of`, ... of the examples `egs`, merged by the rule `size`."""
+
+    how: Scoring
+    part: int
+    of: int
+    size: str
+    egs: str
+
+    def batches(self, nnet: Nnet) -> Iterator[tuple[int, Minibatch]]:
+        """(number, minibatch) for networks like `nnet`."""
+        batches = self.how.minibatches(self.egs, nnet, self.size, self.part, self.of)
+        return zip(count(self.part, self.of), batches)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """`steps.combine_job (objectives EVALUATIONS | stats) PART OF MINIBATCH_SIZE EXAMPLES OUTPUT
+    """`steps.combine_job SCORING PART OF MINIBATCH_SIZE EXAMPLES OUTPUT (objectives EVALUATIONS | stats)
     MODEL...`.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    word, part, of, size, egs, output, what, *words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if words[0] == "objectives":
-            objectives(int(words[1]), *_share(words[2:7]), models=words[7:])
+        share = Share(scoring(word), int(part), int(of), size, egs)
+        if what == "objectives":
+            objectives(share, int(words[0]), Path(output), models=words[1:])
         else:
-            statistics(*_share(words[1:6]), model=words[6])
+            statistics(share, Path(output), model=words[0])
     except (ValueError, OSError) as error:
         print(f"ERROR (nnet3-combine) {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _share(words: Sequence[str]) -> tuple[int, int, str, str, Path]:
-    return int(words[0]), int(words[1]), words[2], words[3], Path(words[4])
 
 
 def running_averages(models: Sequence[str]) -> Iterator[Nnet]:
@@ -62,34 +79,32 @@ def is_evaluated(n: int, count: int, evaluations: int) -> bool:
     return n in (0, count - 1) or (n - 1) % every == every - 1
 
 
-def objectives(
-    evaluations: int, part: int, of: int, size: str, egs: str, output: Path, models: Sequence[str]
-) -> None:
+def objectives(share: Share, evaluations: int, output: Path, models: Sequence[str]) -> None:
     """Write {number of models: {minibatch: [objective, weight]}}; batch-norm uses the minibatch, dropout
     is off.
     """
-    batches, found = None, {}
+    batches, evaluate, found = None, None, {}
     for n, average in enumerate(running_averages(models)):
         if batches is None:
-            batches = list(part_of(egs, average, size, part, of))
+            batches, evaluate = list(share.batches(average)), share.how.choose(average)
         if is_evaluated(n, len(models), evaluations):
             nnet = set_test_modes(average.copy(), None, True)
-            found[n + 1] = {number: _totals(nnet, batch) for number, batch in batches}
+            found[n + 1] = {number: _totals(nnet, batch, evaluate) for number, batch in batches}
     write_json(output, found)
 
 
-def _totals(nnet: Nnet, batch: object) -> list[float]:
-    scores = score(nnet, [batch], compute_accuracy=False).values()  # type: ignore[list-item]
-    return [sum(s.total for s in scores), sum(s.weight for s in scores)]
+def _totals(nnet: Nnet, batch: Minibatch, evaluate: Evaluate | None) -> list[float]:
+    scores = score(nnet, [batch], compute_accuracy=False, evaluate=evaluate).values()
+    return [sum(s.total + s.extra for s in scores), sum(s.weight for s in scores)]
 
 
-def statistics(part: int, of: int, size: str, egs: str, output: Path, model: str) -> None:
+def statistics(share: Share, output: Path, model: str) -> None:
     """Write the network with its statistics replaced by those of this share (Kaldi's RecomputeStats)."""
     nnet = read_nnet(model)
     for c in nnet.components.values():
         tree.scale(c, 0.0, "stat")
-    scorer = Scorer(nnet, compute_accuracy=False, store_stats=True)
-    for _, batch in part_of(egs, nnet, size, part, of):
+    scorer = Scorer(nnet, compute_accuracy=False, store_stats=True, evaluate=share.how.visit(nnet))
+    for _, batch in share.batches(nnet):
         scorer.add(batch)
     write_nnet(nnet, str(output))
 

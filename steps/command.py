@@ -39,7 +39,7 @@ INTERRUPTED = 130
 def guarded(name: str, argv: Sequence[str], options: Any, train: Callable[[Run], None]) -> int:
     """Run `train` with the directory locked; bad input and failed jobs end in one message and status 1."""
     directory = Path(options.dir)
-    say = Messages(name, directory / "log" / f"{name.removesuffix('.py')}.log")
+    say = Messages(name, directory / "log" / f"{name.removesuffix('.py').replace('/', '_')}.log")
     try:
         if not directory.is_dir():
             raise ValueError(

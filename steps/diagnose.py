@@ -9,50 +9,49 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnet.combination import set_test_modes
-from nnet.examples.stream import StreamOptions, stream_minibatches
 from nnet.files import atomic_write
 from nnet.formats.model import read_nnet
-from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
 from nnet.programs.program import version
 from nnet.score import Scorer
+from steps.scoring import Scoring, scoring
 
 MINIBATCH_SIZE = "1:64"
 PER_DIM = "--compute-per-dim-accuracy=true"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`steps.diagnose [--compute-per-dim-accuracy=true] LOG_DIR SET=EGS... -- NAME=MODEL...`."""
+    """`steps.diagnose [--compute-per-dim-accuracy=true] SCORING LOG_DIR SET=EGS... -- NAME=MODEL...`."""
     words = list(sys.argv[1:] if argv is None else argv)
     per_dim = PER_DIM in words
-    words = [w for w in words if w != PER_DIM]
-    split = words.index("--")
-    models = [w.split("=", 1) for w in words[split + 1 :]]
+    word, log_dir, *sets = [w for w in words[: words.index("--")] if w != PER_DIM]
+    models = [w.split("=", 1) for w in words[words.index("--") + 1 :]]
+    how = scoring(word)
     try:
         first = read_nnet(models[0][1])
-        sets = {name: read(table, first) for name, table in (w.split("=", 1) for w in words[1:split])}
+        read = {
+            name: list(how.minibatches(table, first, MINIBATCH_SIZE))
+            for name, table in (w.split("=", 1) for w in sets)
+        }
         for name, model in models:
-            for which, batches in sets.items():
-                write_score(Path(words[0]) / f"compute_prob_{which}.{name}.log", model, batches, per_dim)
+            for which, batches in read.items():
+                log = Path(log_dir) / f"compute_prob_{which}.{name}.log"
+                write_score(log, model, batches, per_dim, how)
     except (ValueError, OSError) as error:
-        print(f"ERROR (nnet3-compute-prob) {error}", file=sys.stderr)
+        print(f"ERROR ({how.prog}) {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def read(rspecifier: str, nnet: Nnet) -> list[Minibatch]:
-    """All examples of a table as minibatches for networks like `nnet`."""
-    return list(stream_minibatches(rspecifier, nnet, StreamOptions(MINIBATCH_SIZE)))
-
-
-def write_score(log: Path, model: str, batches: list[Minibatch], per_dim: bool) -> None:
+def write_score(log: Path, model: str, batches: list[Minibatch], per_dim: bool, how: Scoring) -> None:
     """Score a model and write the log whole, in the form that Kaldi's report scripts look for."""
-    scorer = Scorer(set_test_modes(read_nnet(model)))
+    nnet = set_test_modes(read_nnet(model))
+    scorer = Scorer(nnet, how.has_accuracy, evaluate=how.evaluate(nnet))
     for batch in batches:
         scorer.add(batch)
-    prefix = f"LOG (nnet3-compute-prob[pynnet3-{version()}]:PrintTotalStats():nnet-diagnostics.cc:0)"
+    prefix = f"LOG ({how.prog}[pynnet3-{version()}]:PrintTotalStats():{how.source}:0)"
     with atomic_write(log, text=True) as stream:
-        stream.write(f"# nnet3-compute-prob {model}\n")
+        stream.write(f"# {how.prog} {model}\n")
         stream.writelines(f"{prefix} {line}\n" for line in scorer.lines(per_dim))
 
 

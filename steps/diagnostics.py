@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,9 @@ from steps.run import Run, python_job
 
 MOST = 8  # models that one process scores: it reads the examples once
 SETS = ("valid", "train")
+OBJECTIVES = ("log-likelihood", "objective", "log-probability")
 _SCORE = re.compile(
-    r"^LOG .* Overall (?P<key>[a-z-]+) for '(?P<output>[^']+)' is (?P<value>\S+) per frame, over "
+    r"^LOG .* Overall (?P<key>[a-z-]+) for '(?P<output>[^']+)' is (?P<value>\S+) (?:\+ .*)?per frame, over "
 )
 
 
@@ -55,14 +56,12 @@ class Diagnostics:
         """Where the score on the `valid` or `train` examples is logged."""
         return self.run.exp.log(f"compute_prob_{which}.{name}")
 
-    def latest(self) -> tuple[int, float, float] | None:
-        """(model, objective, accuracy) of the newest model that is scored on the held-out examples."""
+    def latest(self) -> tuple[int, dict[str, float]] | None:
+        """The newest model that is scored on the held-out examples, and its scores; None without any."""
         numbers = (int(p.suffixes[0][1:]) for p in self.run.exp.dir.glob("log/compute_prob_valid.[0-9]*.log"))
         for number in sorted(numbers, reverse=True):
-            scores = read_scores(self.log("valid", number))
-            if "log-likelihood" in scores or "objective" in scores:
-                objective = scores.get("log-likelihood", scores.get("objective", 0.0))
-                return number, objective, scores.get("accuracy", float("nan"))
+            if scores := read_scores(self.log("valid", number)):
+                return number, scores
         return None
 
     def release(self, numbers: Iterable[int]) -> None:
@@ -88,7 +87,8 @@ class Diagnostics:
         options = ["--compute-per-dim-accuracy=true"] if self.run.options.compute_per_dim_accuracy else []
         sets = [f"{which}={self.method.subset(f'{which}_diagnostic')}" for which in SETS]
         models = [f"{name}={self.run.exp.model(name)}" for name in self._busy]
-        arguments = [*options, str(self.run.exp.dir / "log"), *sets, "--", *models]
+        folder = str(self.run.exp.dir / "log")
+        arguments = [*options, self.method.scoring.word, folder, *sets, "--", *models]
         log = self.run.exp.log(f"diagnose.{self._busy[0]}")
         job = python_job(f"diagnose.{self._busy[0]}", "steps.diagnose", arguments, log, background=True)
         self.run.executor.submit(job).add_done_callback(self._done)
@@ -111,13 +111,20 @@ class Diagnostics:
 
 
 def read_scores(log: Path, output: str = "output") -> dict[str, float]:
-    """What a compute_prob log says of `output`: log-likelihood or objective, and accuracy, per frame."""
+    """What a compute_prob log says of `output` per frame: log-likelihood, objective or log-probability (of
+    `A + B = C`, with an L2 term, it is A, as in Kaldi), and accuracy.
+    """
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return {}
     found = (_SCORE.search(line) for line in lines)
     return {m["key"]: float(m["value"]) for m in found if m is not None and m["output"] == output}
+
+
+def objective_key(scores: Mapping[str, float]) -> str:
+    """What the objective is called among `scores`."""
+    return next((key for key in OBJECTIVES if key in scores), OBJECTIVES[0])
 
 
 def is_complete(log: Path) -> bool:

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnet.files import atomic_write
 
 COPIED = ("cmvn_opts", "splice_opts", "info/final.ie.id", "final.mat", "global_cmvn.stats", "online_cmvn")
+
+
+SUBSETS = ("combine", "train_diagnostic", "valid_diagnostic")
+
+
+@dataclass(frozen=True)
+class Sort:
+    """A sort of examples: the word in the names of its files, and the program that copies such examples."""
+
+    word: str
+    copy: str
+
+    def archive(self, directory: Path, number: int) -> Path:
+        """The file of archive `number` (from 1)."""
+        return directory / f"{self.word}.{number}.ark"
+
+    def archives(self, directory: Path, count: int) -> tuple[Path, ...]:
+        """The files of all archives."""
+        return tuple(self.archive(directory, n) for n in range(1, count + 1))
+
+    def subsets(self, directory: Path) -> tuple[Path, ...]:
+        """The files of the subsets."""
+        return tuple(directory / f"{name}.{self.word}" for name in SUBSETS)
+
+
+FRAMES = Sort("egs", "nnet.programs.nnet3_copy_egs")
+CHAIN = Sort("cegs", "nnet.programs.nnet3_chain_copy_egs")
+SORTS = {sort.word: sort for sort in (FRAMES, CHAIN)}
 
 
 @dataclass(frozen=True)
@@ -53,42 +82,36 @@ def read_info(directory: Path) -> EgsInfo:
     return EgsInfo(**values)  # type: ignore[arg-type]
 
 
-def archives(directory: Path, count: int) -> tuple[Path, ...]:
-    """The archives of training examples."""
-    return tuple(directory / f"egs.{n}.ark" for n in range(1, count + 1))
-
-
 @dataclass(frozen=True)
 class Examples:
     """The tables of a directory of examples. Those of multitask training are script files, with the names of
-    outputs and the weights of the examples in egs.output.N.ark and egs.weight.N.ark beside them.
+    outputs and the weights of the examples in egs.output.N.ark and egs.weight.N.ark beside them (or cegs.*).
     """
 
     directory: Path
     multitask: bool = False
+    sort: Sort = FRAMES
 
-    def archive(self, number: int, frame: int | None = None) -> str:
-        """Rspecifier of archive `number` (from 1); multitask ones are reduced to labelled frame `frame`."""
-        return self._table(self.archive_path(number), "egs.", f".{number}", frame)
+    def archive(self, number: int, *options: str) -> str:
+        """Rspecifier of archive `number` (from 1); multitask ones are copied with `options`."""
+        return self._table(self.archive_path(number), f"{self.sort.word}.", f".{number}", options)
 
     def subset(self, name: str) -> str:
         """Rspecifier of `combine`, `valid_diagnostic` or `train_diagnostic`."""
-        return self._table(self.subset_path(name), f"{name}.", "", None)
+        return self._table(self.subset_path(name), f"{name}.", "", ())
 
     def archive_path(self, number: int) -> Path:
         """The file of archive `number`."""
-        return self.directory / f"egs.{number}.{'scp' if self.multitask else 'ark'}"
+        return self.directory / f"{self.sort.word}.{number}.{'scp' if self.multitask else 'ark'}"
 
     def subset_path(self, name: str) -> Path:
         """The file of a subset."""
-        return self.directory / f"{name}.{'scp' if self.multitask else 'egs'}"
+        return self.directory / f"{name}.{'scp' if self.multitask else self.sort.word}"
 
-    def _table(self, path: Path, prefix: str, suffix: str, frame: int | None) -> str:
+    def _table(self, path: Path, prefix: str, suffix: str, options: Sequence[str]) -> str:
         if not self.multitask:
             return f"ark:{path}"
-        words = [sys.executable, "-m", "nnet.programs.nnet3_copy_egs", "--print-args=false"]
-        if frame is not None:
-            words.append(f"--frame={frame}")
+        words = [sys.executable, "-m", self.sort.copy, "--print-args=false", *options]
         for option, name in (("outputs", "output"), ("weights", "weight")):
             table = self.directory / f"{prefix}{name}{suffix}.ark"
             if table.is_file():
@@ -96,20 +119,20 @@ class Examples:
         return f"ark:{shlex.join([*words, f'scp:{path}', 'ark:-'])} |"
 
 
-def find_examples(directory: Path) -> Examples:
+def find_examples(directory: Path, sort: Sort = FRAMES) -> Examples:
     """The examples in `directory`. Raises ValueError unless there is just one valid_diagnostic file."""
-    plain, script = (directory / f"valid_diagnostic.{suffix}" for suffix in ("egs", "scp"))
+    plain, script = (directory / f"valid_diagnostic.{suffix}" for suffix in (sort.word, "scp"))
     if plain.exists() and script.exists():
         raise ValueError(f"there are both {plain} and {script}: which kind of examples is meant?")
     if not plain.exists() and not script.exists():
         raise ValueError(f"{directory} is no directory of examples: there is no {plain} or {script.name}")
-    return Examples(directory, script.exists())
+    return Examples(directory, script.exists(), sort)
 
 
 def verify(examples: Examples, info: EgsInfo, wanted: EgsInfo) -> None:
     """Raise ValueError unless the examples serve a training that would make `wanted`."""
     directory = examples.directory
-    subsets = [examples.subset_path(name) for name in ("combine", "train_diagnostic", "valid_diagnostic")]
+    subsets = [examples.subset_path(name) for name in SUBSETS]
     for path in (*(examples.archive_path(n) for n in range(1, info.num_archives + 1)), *subsets):
         if not path.exists():
             raise ValueError(f"--egs.dir: there is no {path}")
@@ -129,7 +152,7 @@ def remove(directory: Path) -> bool:
     """Remove the archives of training examples unless the file .nodelete says no; whether they are gone."""
     if (directory / ".nodelete").exists():
         return False
-    for path in directory.glob("egs.*.ark"):
+    for path in (p for sort in SORTS.values() for p in directory.glob(f"{sort.word}.*.ark")):
         target = path.resolve()
         path.unlink(missing_ok=True)
         target.unlink(missing_ok=True)

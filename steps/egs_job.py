@@ -4,6 +4,7 @@ the subsets.
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,21 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from nnet.examples.make import ExampleMaker, MakeOptions
 from nnet.examples.shuffle import subset
-from nnet.examples.split import ChunkOptions
 from nnet.files import atomic_write
 from nnet.formats.basic import KaldiOutput
-from nnet.formats.examples import EXAMPLE, NnetExample
-from nnet.formats.kinds import MATRIX
-from nnet.formats.tables import random_access
-from nnet.programs.program import log, warn
-from steps.data_dir import DataDir, cmvn_options
+from nnet.programs.program import log
+from steps.egs_dir import SORTS
 from steps.experiment import read_json
-from steps.labels import KINDS, LIST
-from steps.texts import first_word, naming, read_int, read_lines
+from steps.texts import naming, read_lines
 
 PROG = "nnet3-get-egs"
+SOURCES = {"egs": "steps.egs_source", "cegs": "steps.chain.egs_source"}  # modules that make examples
 BUFFER = 256 << 20  # bytes of examples held before they are written out
 TRAIN, SHUFFLE, VALID, SUBSET, DRAW = range(5)  # what a generator is for: part of its seed
 
@@ -54,8 +50,8 @@ def split(directory: Path, number: int) -> None:
     jobs = max(1, min(spec["options"]["nj"], len(utterances)))
     rng = np.random.default_rng((spec["srand"], TRAIN, number))
     shares = Shares(work, number, spec["info"]["num_archives"])
-    for key, eg in examples(directory, spec, utterances[number - 1 :: jobs], rng, f"train.{number}"):
-        shares.add(int(rng.integers(spec["info"]["num_archives"])), encode(key, eg))
+    for record in records(directory, spec, utterances[number - 1 :: jobs], rng, f"train.{number}"):
+        shares.add(int(rng.integers(spec["info"]["num_archives"])), record)
     shares.flush()
     with atomic_write(work / f"{number}.done", text=True) as stream:
         stream.write("done\n")
@@ -101,14 +97,14 @@ def shuffle_archive(directory: Path, number: int) -> None:
     if not pieces:
         raise ValueError(f"archive {number} would be empty: too few examples; lower the number of archives")
     order = np.random.default_rng((spec["srand"], SHUFFLE, number)).permutation(len(pieces))
-    with atomic_write(directory / f"egs.{number}.ark") as stream:
+    with atomic_write(SORTS[spec["sort"]].archive(directory, number)) as stream:
         stream.writelines(pieces[i] for i in order)
     log(PROG, f"Shuffled order of {len(pieces)} neural-network training examples")
 
 
 def make_subsets(directory: Path, number: int) -> None:
     """The examples for diagnostics and for the final combination."""
-    spec, options = _spec(directory), _spec(directory)["options"]
+    spec = _spec(directory)
     chosen: dict[str, list[bytes]] = {"combine": []}
     for which, purpose, uttlist in (
         ("valid", VALID, "valid_uttlist"),
@@ -116,102 +112,29 @@ def make_subsets(directory: Path, number: int) -> None:
     ):
         rng = np.random.default_rng((spec["srand"], purpose))
         utterances = read_lines(directory / uttlist)
-        records = [encode(k, eg) for k, eg in examples(directory, spec, utterances, rng, which)]
+        made = list(records(directory, spec, utterances, rng, which))
         draw = np.random.default_rng((spec["srand"], DRAW, purpose))
-        combine, diagnostic = options[f"num_{which}_frames_combine"], options["num_frames_diagnostic"]
-        chosen["combine"] += subset(records, combine // spec["principal"], draw)[0]
-        chosen[f"{which}_diagnostic"] = subset(records, max(1, diagnostic // spec["principal"]), draw)[0]
-    for name, records in chosen.items():
-        if not records:
-            raise ValueError(f"no examples for {name}.egs; is every utterance shorter than a chunk?")
-        with atomic_write(directory / f"{name}.egs") as stream:
-            stream.writelines(records)
+        combine, diagnostic = spec["counts"][which]
+        chosen["combine"] += subset(made, combine, draw)[0]
+        chosen[f"{which}_diagnostic"] = subset(made, diagnostic, draw)[0]
+    for name, some in chosen.items():
+        if not some:
+            word = spec["sort"]
+            raise ValueError(f"no examples for {name}.{word}; is every utterance shorter than a chunk?")
+        with atomic_write(directory / f"{name}.{spec['sort']}") as stream:
+            stream.writelines(some)
 
 
-def examples(
+def records(
     directory: Path, spec: dict[str, Any], utterances: list[str], rng: np.random.Generator, name: str
-) -> Iterator[tuple[str, NnetExample]]:
-    """(key, example) of `utterances`, dimensions noted for info/. Raises ValueError if many are unusable."""
-    work = directory / ".work"
-    data = DataDir(Path(spec["feat_dir"]), cmvn_options(spec["cmvn_opts"]), spec["allow_pipes"])
-    ivectors, period = _ivectors(spec)
-    options = _make_options(spec, period)
-    maker = ExampleMaker(options, rng, lambda message: warn(PROG, message))
-    features = data.features(utterances, work / f"{name}.scp")
-    dims = Dims(work)
-    labels = f"scp:{_filtered(work, utterances, name)}"
-    with random_access(labels, KINDS[spec["labels"]], spec["allow_pipes"]) as targets:
-        for key, eg in maker.stream(features, targets, ivectors):
-            dims.note(eg)
-            yield key, eg
-    for line in maker.splitter.summary():
-        log(PROG, line)
-    if maker.counts.problems > 0.05 * max(1, maker.counts.utterances):
-        raise ValueError(
-            f"{maker.counts.problems} of {maker.counts.utterances} utterances could not be used, see above"
-        )
-
-
-def _make_options(spec: dict[str, Any], ivector_period: int) -> MakeOptions:
-    info, options = spec["info"], spec["options"]
-    contexts = ("left_context", "right_context", "left_context_initial", "right_context_final")
-    chunks = ChunkOptions(
-        num_frames=info["frames_per_eg"],
-        frame_subsampling_factor=options["frame_subsampling_factor"],
-        **{name: info[name] for name in contexts},
-    )
-    return MakeOptions(
-        chunks=chunks,
-        dim=spec["dim"],
-        compress=options["compress"],
-        ivector_period=ivector_period,
-        targets_length_tolerance=options["length_tolerance"],
-        target_name="labels",
-    )
-
-
-class Dims:
-    """Checks that all features have one dimension, and writes it down for info/."""
-
-    def __init__(self, work: Path):
-        self.work = work
-        self.seen: dict[str, int] = {}
-
-    def note(self, eg: NnetExample) -> None:
-        """Compare with the first example; ValueError if a dimension differs."""
-        dims = {io.name: io.features.shape[1] for io in eg.io if io.name != "output"}
-        if not self.seen:
-            self.seen = dims
-            for name, of in (("feat_dim", "input"), ("ivector_dim", "ivector")):
-                with atomic_write(self.work / name, text=True) as stream:
-                    stream.write(f"{dims.get(of, 0)}\n")
-        elif dims != self.seen:
-            raise ValueError(f"features of different dimensions: {self.seen} and {dims}")
-
-
-def encode(key: str, eg: NnetExample) -> bytes:
-    """An example as it stands in a binary archive, key included."""
-    stream = io.BytesIO()
-    stream.write(key.encode() + b" \0B")
-    EXAMPLE.write(KaldiOutput(stream, True), eg)
-    return stream.getvalue()
-
-
-def _ivectors(spec: dict[str, Any]) -> tuple[Any, int]:
-    if spec["ivector_dir"] is None:
-        return None, 1
-    directory = Path(spec["ivector_dir"])
-    period = read_int(directory / "ivector_period")
-    return random_access(f"scp:{directory / 'ivector_online.scp'}", MATRIX, spec["allow_pipes"]), period
-
-
-def _filtered(work: Path, utterances: list[str], name: str) -> Path:
-    """The list of labels, cut down to `utterances`."""
-    wanted = set(utterances)
-    path = work / f"targets.{name}.scp"
-    with atomic_write(path, text=True) as stream:
-        stream.writelines(line + "\n" for line in read_lines(work / LIST) if first_word(line)[0] in wanted)
-    return path
+) -> Iterator[bytes]:
+    """The examples of `utterances` as they stand in a binary archive, keys included."""
+    source: Any = importlib.import_module(SOURCES[spec["sort"]])
+    for key, eg in source.examples(directory, spec, utterances, rng, name):
+        stream = io.BytesIO()
+        stream.write(key.encode() + b" \0B")
+        source.KIND.write(KaldiOutput(stream, True), eg)
+        yield stream.getvalue()
 
 
 def _spec(directory: Path) -> dict[str, Any]:

@@ -8,27 +8,29 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from steps.diagnostics import read_scores
+from steps.diagnostics import OBJECTIVES, objective_key, read_scores
 from steps.page_style import STYLE
 from steps.progress_line import duration
 from steps.regularization import COLUMNS
 from steps.svg import Series, line_chart, shown
 
+Scores = Sequence[tuple[int, Mapping[str, float], Mapping[str, float]]]
 MOST_LINES = 8  # components in one chart
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What the page shows: records of iterations, scores by model, rows of the regularization table,
-    options.
+    """What the page shows: records of iterations, scores by model (and of output-xent, in chain training),
+    rows of the regularization table, options.
     """
 
     dir: Path
     num_iters: int
     records: Sequence[Mapping[str, Any]]
-    scores: Sequence[tuple[int, Mapping[str, float], Mapping[str, float]]]
+    scores: Scores
     penalty: Sequence[Mapping[str, Any]]
     options: Mapping[str, Any]
+    xent: Scores = ()
 
 
 def page(s: Summary) -> str:
@@ -60,7 +62,7 @@ def _heading(s: Summary) -> str:
         ("final model", _final_scores(s)),
         ("last model", s.scores[-1][2] if s.scores else {}),
     ):
-        for key, unit in (("log-likelihood", ""), ("objective", ""), ("accuracy", "%")):
+        for key, unit in (*((key, "") for key in OBJECTIVES), ("accuracy", "%")):
             if key in scores and len(figures) < 6:
                 value = f"{100 * scores[key]:.1f} %" if unit else f"{scores[key]:.4g}"
                 figures.append((f"held-out {key}, {label}", value))
@@ -80,19 +82,24 @@ def _section(title: str, content: str, kind: str = "") -> str:
 
 
 def _curves(s: Summary) -> str:
-    start = s.num_iters // 30  # the first steps from a random model would flatten all that follows
-    numbers = [n for n, _, _ in s.scores if n >= start]
-    key = "objective" if s.scores and "objective" in s.scores[0][1] else "log-likelihood"
+    key = objective_key(s.scores[0][1]) if s.scores else OBJECTIVES[0]
     jobs = Series(
         "training jobs", [r["iteration"] for r in s.records], [r["objective"] for r in s.records], True
     )
-    charts = []
-    for what, unit, more in ((key, "per frame", [jobs]), ("accuracy", "fraction right", [])):
-        train = Series("training subset", numbers, [t.get(what) for n, t, _ in s.scores if n >= start])
-        valid = Series("held out", numbers, [v.get(what) for n, _, v in s.scores if n >= start])
-        title = f"{what} of the model before each iteration" + (f", from iteration {start}" if start else "")
-        charts.append(line_chart(title, [train, valid, *more], "iteration", f"{what} ({unit})"))
-    return "".join(charts)
+    first = _chart(s, s.scores, key, f"{key} (per frame)", key, [jobs])
+    if s.xent:
+        return first + _chart(s, s.xent, key, f"{key} of output-xent (per frame)", "cross-entropy branch", [])
+    return first + _chart(s, s.scores, "accuracy", "accuracy (fraction right)", "accuracy", [])
+
+
+def _chart(s: Summary, scores: Scores, what: str, axis: str, name: str, more: list[Series]) -> str:
+    """Training and held-out scores over the iterations."""
+    start = s.num_iters // 30  # the first steps from a random model would flatten all that follows
+    kept = [(n, t, v) for n, t, v in scores if n >= start]
+    train = Series("training subset", [n for n, _, _ in kept], [t.get(what) for _, t, _ in kept])
+    valid = Series("held out", [n for n, _, _ in kept], [v.get(what) for _, _, v in kept])
+    title = f"{name} of the model before each iteration" + (f", from iteration {start}" if start else "")
+    return line_chart(title, [train, valid, *more], "iteration", axis)
 
 
 def _rates(s: Summary) -> str:
@@ -140,7 +147,12 @@ def _regularization(s: Summary) -> str:
     note = (
         f"Iteration {last}; all iterations are in regularization.tsv. Hover over a heading for its meaning."
     )
-    return f"<p>{note}</p><div class='wide'><table><tr>{head}</tr>{''.join(lines)}</table></div>"
+    if outputs := s.options.get("chain.l2-regularize"):
+        note += (
+            f" --chain.l2-regularize={outputs:g} acts on the outputs of the network, not on parameters: it "
+            "is no part of this table; logs show it as the second number of A + B = C."
+        )
+    return f"<p>{escape(note)}</p><div class='wide'><table><tr>{head}</tr>{''.join(lines)}</table></div>"
 
 
 def _penalty_row(row: Mapping[str, Any]) -> str:

@@ -55,17 +55,20 @@ def make_init(run: Run, number: int) -> None:
     run.do(stage, lambda: _nnet_init(run, "nnet_init", INIT_SEED, [config], run.exp.dir / "init.raw"))
 
 
-def make_transform(run: Run, egs: Sequence[str], egs_about: object, number: int) -> None:
-    """Stage `number`: lda.mat from the statistics of init.raw's output on some archives (rspecifiers)."""
+def make_transform(run: Run, egs: Sequence[str], egs_about: object, number: int, program: str) -> None:
+    """Stage `number`: lda.mat from the statistics of init.raw's output on some archives (rspecifiers), which
+    `program` gathers.
+    """
     target = run.exp.dir / "lda.mat"
     about = run.about("trainer.lda.rand-prune", "trainer.lda.max-lda-jobs", "trainer.srand")
     about |= {"examples": egs_about, "inputs": identity([run.exp.dir / "configs" / "init.config"])}
-    if run.do(Stage("lda.mat", number, (target,), about), lambda: _estimate_transform(run, egs, target)):
+    stage = Stage("lda.mat", number, (target,), about)
+    if run.do(stage, lambda: _estimate_transform(run, egs, target, program)):
         run.say(f"input transform: {target}")
     link(run.exp.dir, "lda.mat")
 
 
-def _estimate_transform(run: Run, egs: Sequence[str], target: Path) -> None:
+def _estimate_transform(run: Run, egs: Sequence[str], target: Path, program: str) -> None:
     used = egs[: run.options.max_lda_jobs]
     parts = [run.exp.dir / f"{n}.lda_stats" for n in range(1, len(used) + 1)]
     jobs = []
@@ -73,7 +76,6 @@ def _estimate_transform(run: Run, egs: Sequence[str], target: Path) -> None:
         options = [f"--rand-prune={run.options.rand_prune}", f"--srand={run.options.srand + n}"]
         arguments = [*options, str(run.exp.dir / "init.raw"), archive, str(part)]
         log = run.exp.log(f"get_lda_stats.{n}")
-        program = "nnet.programs.nnet3_acc_lda_stats"
         jobs.append(python_job(f"get_lda_stats.{n}", program, arguments, log, outputs=[part]))
     run.jobs(jobs)
     lines: list[str] = []
@@ -117,7 +119,7 @@ def make_first_model(run: Run, ali: AliDir, input_model: str | None, earlier: ob
 def _first_model(run: Run, ali: AliDir, input_model: str | None) -> AmNnet:
     raw = run.exp.dir / "0.raw"
     if input_model is None:
-        _whole_network(run, FINAL_SEED, raw)
+        whole_network(run, FINAL_SEED, raw)
     nnet = read_nnet(input_model or str(raw))
     dim = nnet.output_dim("output")
     if dim != ali.num_pdfs:
@@ -140,14 +142,15 @@ def make_first_raw(run: Run, input_model: str | None, earlier: object) -> None:
 
     def work() -> None:
         if input_model is None:
-            _whole_network(run, run.options.srand, target)
+            whole_network(run, run.options.srand, target)
         else:
             write_nnet(read_nnet(input_model), str(target))
 
     run.do(Stage(target.name, -1, (target,), about), work)
 
 
-def _whole_network(run: Run, seed: int, output: Path) -> None:
+def whole_network(run: Run, seed: int, output: Path) -> None:
+    """Make the network of the configs, on top of init.raw where there is one."""
     configs = run.exp.dir / "configs"
     base = [run.exp.dir / "init.raw"] if (configs / "init.config").exists() else []
     _nnet_init(run, "add_first_layer", seed, [*base, configs / "final.config"], output)

@@ -12,12 +12,12 @@ from nnet.formats.tables import read_table
 from steps.data_dir import DataDir, cmvn_options, read_map
 from steps.labels import TOLERATED
 from steps.texts import read_int, read_lines
-from steps.train_options import FrameLevelOptions
+from steps.train_options import TrainingOptions
 
 IVECTORS = "ivector_online.scp"
 
 
-def check_inputs(options: FrameLevelOptions) -> None:
+def check_inputs(options: TrainingOptions) -> None:
     """Raise ValueError if features or i-vectors are missing or do not have the dimension of the input.
 
     Only the first utterance is read, and nothing where the examples exist.
@@ -42,12 +42,12 @@ def check_inputs(options: FrameLevelOptions) -> None:
     _check_ivectors(o, data, wanted.get("ivector", 0), source)
 
 
-def data_dir(options: FrameLevelOptions) -> DataDir:
+def data_dir(options: TrainingOptions) -> DataDir:
     """The data directory that --feat-dir names, read as the other options say."""
     return DataDir(Path(options.feat_dir or ""), cmvn_options(options.cmvn_opts), options.allow_pipes)
 
 
-def _check_ivectors(o: FrameLevelOptions, data: DataDir, wanted: int, source: str) -> None:
+def _check_ivectors(o: TrainingOptions, data: DataDir, wanted: int, source: str) -> None:
     if o.online_ivector_dir is None:
         if wanted:
             raise ValueError(
@@ -76,7 +76,7 @@ def _compare(name: str, wanted: int, source: str, dim: int, what: str) -> None:
         raise ValueError(f"{source}: the network's input '{name}' {expected}, {what} dim {dim}")
 
 
-def input_dims(options: FrameLevelOptions) -> tuple[dict[str, int], str]:
+def input_dims(options: TrainingOptions) -> tuple[dict[str, int], str]:
     """Dimensions of the network's inputs by name, and the file that says so: the model or the config."""
     if options.input_model is not None:
         nnet = read_nnet(options.input_model)
@@ -95,6 +95,14 @@ def _dim(keys: dict[str, str], where: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{where}: dim={text!r} of an input-node must be a number")
     return int(text)
+
+
+def table_dim(directory: str | None, name: str, allow_pipes: bool) -> int:
+    """The dimension of the first matrix of a directory's script file; 0 without a directory."""
+    if directory is None:
+        return 0
+    kind = GENERAL_MATRIX if name == "feats.scp" else MATRIX
+    return first_dim(Path(directory) / name, kind, allow_pipes)
 
 
 def first_dim(scp: Path, kind: Kind, allow_pipes: bool) -> int:

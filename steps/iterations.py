@@ -105,15 +105,15 @@ class Training:
     def _job(self, iteration: Iteration, share: Share) -> Job:
         exp, number = self.run.exp, iteration.number
         options = [
-            *common_arguments(self.run.options, iteration),
+            *common_arguments(self.run.options, iteration, self.method.backstitch_scale(iteration)),
             f"--write-stats={exp.job_stats(number, share.job)}",
+            *self.method.arguments(iteration, share),
         ]
-        *further, examples = self.method.arguments(iteration, share)
         model, output = exp.start_model(number), exp.job_model(number, share.job)
         return python_job(
             f"train.{number}.{share.job}",
             self.method.program,
-            [*options, *further, str(model), examples, str(output)],
+            [*options, str(model), *self.method.files(share), str(output)],
             exp.train_log(number, share.job),
             gpu=self.run.options.use_gpu not in ("no", "false"),
             outputs=(output, exp.job_stats(number, share.job)),

@@ -12,6 +12,7 @@ from nnet.formats.kinds import GENERAL_MATRIX, INT_VECTOR, MATRIX, Kind
 from nnet.formats.tables import TableWriter, read_table
 from steps.ali_dir import AliDir
 from steps.data_dir import DataDir, read_map
+from steps.executor import Executor
 
 TOLERATED = 0.05  # of the utterances may lack features or labels
 KINDS: dict[str, Kind] = {"classes": INT_VECTOR, "dense": MATRIX}  # what a table of labels holds
@@ -37,7 +38,7 @@ class Labels(Protocol):
     def copied(self) -> Sequence[Path]:
         """Files that are kept beside the examples."""
 
-    def prepare(self, data: DataDir, work: Path, say: Say) -> list[tuple[str, int]]:
+    def prepare(self, data: DataDir, work: Path, executor: Executor, say: Say) -> list[tuple[str, int]]:
         """Write `work`/targets.scp; (utterance, frames) of what has features and labels, as in feats.scp."""
 
 
@@ -60,7 +61,7 @@ class Alignments:
         """The tree."""
         return [self.ali.path / "tree"]
 
-    def prepare(self, data: DataDir, work: Path, say: Say) -> list[tuple[str, int]]:
+    def prepare(self, data: DataDir, work: Path, executor: Executor, say: Say) -> list[tuple[str, int]]:
         """Pdfs by utterance, as one archive with an index."""
         lengths, found = {}, 0
         with TableWriter(f"ark,scp:{work / 'ali.ark'},{work / LIST}", INT_VECTOR) as writer:
@@ -89,7 +90,7 @@ class Targets:
         """Nothing: what decodes needs no targets."""
         return []
 
-    def prepare(self, data: DataDir, work: Path, say: Say) -> list[tuple[str, int]]:
+    def prepare(self, data: DataDir, work: Path, executor: Executor, say: Say) -> list[tuple[str, int]]:
         """The lines for utterances with features; frames are those of the features."""
         places = read_map(self.scp)
         both = [u for u in data.feats if u in places]

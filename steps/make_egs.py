@@ -2,100 +2,41 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from nnet.files import atomic_write
 from steps.data_dir import DataDir
-from steps.egs_dir import COPIED, EgsInfo, archives, read_info
+from steps.egs_dir import COPIED, FRAMES, SORTS, EgsInfo, Sort, read_info
+from steps.egs_options import Options
 from steps.egs_scripts import write_scripts
 from steps.executor import Executor, Job, run_all
 from steps.experiment import write_json
 from steps.labels import Labels
-from steps.options import option, parse
-from steps.ranges import AT_LEAST_ONE, NOT_NEGATIVE, Range, check_ranges
 from steps.run import python_job
 from steps.texts import first_word, read_int, read_lines
 
 WORK = ".work"
-RANGES: dict[str, Range] = {
-    "num-utts-subset": AT_LEAST_ONE,
-    "num-utts-subset-valid": AT_LEAST_ONE,
-    "num-utts-subset-train": AT_LEAST_ONE,
-    "num-valid-frames-combine": NOT_NEGATIVE,
-    "num-train-frames-combine": NOT_NEGATIVE,
-    "num-frames-diagnostic": AT_LEAST_ONE,
-    "nj": AT_LEAST_ONE,
-    "frame-subsampling-factor": AT_LEAST_ONE,
-    "length-tolerance": NOT_NEGATIVE,
-}
-
-
-@dataclass(frozen=True)
-class EgsOptions:
-    """Options of get_egs.sh and get_egs_targets.sh that --egs.opts may hold."""
-
-    num_utts_subset: int = option(
-        "num-utts-subset", 300, "utterances held out, and of training data in diagnostics"
-    )
-    num_utts_subset_valid: int | None = option(
-        "num-utts-subset-valid", None, "utterances held out, if not that many", kind="int"
-    )
-    num_utts_subset_train: int | None = option(
-        "num-utts-subset-train", None, "training utterances in diagnostics, if not that many", kind="int"
-    )
-    num_valid_frames_combine: int = option("num-valid-frames-combine", 0, "held-out frames in combine.egs")
-    num_train_frames_combine: int = option(
-        "num-train-frames-combine", 60000, "training frames in combine.egs"
-    )
-    num_frames_diagnostic: int = option("num-frames-diagnostic", 10000, "frames in each set of diagnostics")
-    nj: int = option("nj", 6, "jobs that make examples")
-    compress: bool = option("compress", True, "store features in compressed form")
-    frame_subsampling_factor: int = option("frame-subsampling-factor", 1, "frames of features per target")
-    length_tolerance: int = option(
-        "length-tolerance", 2, "frames by which features and targets may differ in length"
-    )
-    generate_egs_scp: bool = option(
-        "generate-egs-scp", False, "also write egs.scp and the scp of each subset, for multilingual training"
-    )
-
-    def __post_init__(self) -> None:
-        check_ranges(self, RANGES)
-
-    @property
-    def num_held_out(self) -> int:
-        """Utterances held out."""
-        return self.num_utts_subset if self.num_utts_subset_valid is None else self.num_utts_subset_valid
-
-    @property
-    def num_diagnostic(self) -> int:
-        """Training utterances in diagnostics."""
-        return self.num_utts_subset if self.num_utts_subset_train is None else self.num_utts_subset_train
-
-
-def egs_options(text: str | None) -> EgsOptions:
-    """The options in a string such as '--num-utts-subset 100'. Raises ValueError for others."""
-    try:
-        return parse(EgsOptions, shlex.split(text or ""))
-    except ValueError as error:
-        raise ValueError(f"--egs.opts={text!r}: {error}") from error
 
 
 @dataclass(frozen=True)
 class Request:
-    """What examples are wanted; contexts in frames (-1: utterance ends are not special)."""
+    """What examples are wanted; contexts in frames (-1: utterance ends are not special).
+
+    `frames_per_archive`: frames of the data, of all their utterances, that make an archive. `more`: what the
+    jobs must know beyond that, as plain data.
+    """
 
     data: DataDir
     labels: Labels
     directory: Path
-    options: EgsOptions
+    options: Options
     frames_per_eg: str
-    samples_per_iter: int
+    frames_per_archive: int
     srand: int
     left_context: int
     right_context: int
@@ -103,6 +44,8 @@ class Request:
     right_context_final: int = -1
     ivector_dir: Path | None = None
     cmvn_opts: str = ""
+    sort: Sort = FRAMES
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def principal(self) -> int:
@@ -117,7 +60,7 @@ class Request:
 def make_egs(request: Request, executor: Executor, say: Any) -> None:
     """Make all examples, going on where an interrupted run stopped."""
     request.work.mkdir(parents=True, exist_ok=True)
-    utterances, num_frames = _prepare_labels(request, say)
+    utterances, num_frames = _prepare_labels(request, executor, say)
     valid, train, subset = choose_utterances(request, utterances)
     info = describe(request, num_frames)
     _write_lists(request, info, valid, train, subset)
@@ -130,7 +73,9 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
     todo = [n for n in range(1, jobs + 1) if not _split_done(request, n)]
     run_all(executor, [_job(request, f"get_egs.{n}", "split", n) for n in todo])
     todo = [
-        n for n, path in enumerate(archives(request.directory, info.num_archives), 1) if not path.exists()
+        n
+        for n, path in enumerate(request.sort.archives(request.directory, info.num_archives), 1)
+        if not path.exists()
     ]
     subsets = [] if _subsets_done(request) else [_job(request, "create_subsets", "subsets", 0)]
     run_all(executor, [*subsets, *(_job(request, f"shuffle.{n}", "shuffle", n) for n in todo)])
@@ -138,7 +83,7 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
         info, feat_dim=read_dim(request.work / "feat_dim"), ivector_dim=read_dim(request.work / "ivector_dim")
     )
     if request.options.generate_egs_scp:
-        write_scripts(request.directory, info.num_archives)
+        write_scripts(request.directory, info.num_archives, request.sort)
     info.write(request.directory)
     shutil.rmtree(request.work)
 
@@ -176,8 +121,7 @@ def describe(request: Request, num_frames: int) -> EgsInfo:
             f"examples of {request.frames_per_eg} labelled frames cannot be shared out to archives here; "
             "make examples of whole utterances with nnet3-get-egs and give them by --egs.dir"
         )
-    per_archive = request.principal * request.samples_per_iter
-    count = num_frames // per_archive + 1
+    count = num_frames // request.frames_per_archive + 1
     return EgsInfo(
         num_archives=count,
         frames_per_eg=request.frames_per_eg,
@@ -204,35 +148,31 @@ def read_dim(path: Path) -> int:
     return read_int(path)
 
 
-def outputs(directory: Path) -> tuple[Path, ...]:
+def outputs(directory: Path, sort: Sort = FRAMES) -> tuple[Path, ...]:
     """The files that exist when the examples are complete, as far as info/ can tell now."""
     try:
         count = read_info(directory).num_archives
     except ValueError:
         return (directory / "info/num_archives",)
-    return (
-        *archives(directory, count),
-        *(directory / n for n in ("combine.egs", "train_diagnostic.egs", "valid_diagnostic.egs")),
-    )
+    return (*sort.archives(directory, count), *sort.subsets(directory))
 
 
 def discard(directory: Path) -> None:
     """Remove all examples and what an interrupted run left of making them."""
     shutil.rmtree(directory / WORK, ignore_errors=True)
-    for path in (
-        *directory.glob("*.egs"),
-        *directory.glob("egs.*.ark"),
-        *directory.glob("*.scp"),
-        *directory.glob("info/*"),
-    ):
+    for word in SORTS:
+        for pattern in (f"*.{word}", f"{word}.*.ark"):
+            for path in directory.glob(pattern):
+                path.unlink()
+    for path in (*directory.glob("*.scp"), *directory.glob("info/*")):
         path.unlink()
 
 
-def _prepare_labels(request: Request, say: Any) -> tuple[list[str], int]:
+def _prepare_labels(request: Request, executor: Executor, say: Any) -> tuple[list[str], int]:
     """The utterances with features and labels, and their frames; an interrupted run's are taken over."""
     done = request.work / "utterances"
     if not done.exists():
-        lengths = request.labels.prepare(request.data, request.work, say)
+        lengths = request.labels.prepare(request.data, request.work, executor, say)
         with atomic_write(done, text=True) as stream:
             stream.writelines(f"{u} {n}\n" for u, n in lengths)
     pairs = [first_word(line) for line in read_lines(done)]
@@ -267,8 +207,11 @@ def _spec(request: Request, info: EgsInfo) -> dict[str, Any]:
         "dim": request.labels.dim,
         "srand": request.srand,
         "principal": request.principal,
+        "sort": request.sort.word,
+        "counts": request.options.counts(request.principal),
         "options": asdict(request.options),
         "info": asdict(info),
+        **request.more,
     }
 
 
@@ -276,8 +219,8 @@ def _job(request: Request, name: str, what: str, number: int) -> Job:
     log = request.directory / "log" / f"{name}.log"
     outputs = {
         "split": (request.work / f"{number}.done",),
-        "shuffle": (request.directory / f"egs.{number}.ark",),
-        "subsets": _subsets(request),
+        "shuffle": (request.sort.archive(request.directory, number),),
+        "subsets": request.sort.subsets(request.directory),
     }
     arguments = [str(request.directory), what, str(number)]
     return python_job(f"egs {name}", "steps.egs_job", arguments, log, outputs=outputs[what])
@@ -288,10 +231,4 @@ def _split_done(request: Request, number: int) -> bool:
 
 
 def _subsets_done(request: Request) -> bool:
-    return all(path.exists() for path in _subsets(request))
-
-
-def _subsets(request: Request) -> tuple[Path, ...]:
-    """What the job of the subsets makes."""
-    names = ("combine.egs", "train_diagnostic.egs", "valid_diagnostic.egs")
-    return tuple(request.directory / name for name in names)
+    return all(path.exists() for path in request.sort.subsets(request.directory))

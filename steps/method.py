@@ -1,5 +1,5 @@
-"""What differs between the ways to train: how a job reads examples and which program trains. The loop is
-the same.
+"""What differs between the ways to train: how a job reads examples, which program trains, how models are
+scored. The loop is the same.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from nnet.graph.network import Nnet
 from steps.egs_dir import Examples
 from steps.saturation import shrink
 from steps.schedule import Iteration, Share
+from steps.scoring import FrameScoring, Scoring
 from steps.train_options import ChunkOptions, CommonOptions, SingleFrameOptions
 
 
@@ -22,8 +23,18 @@ class Method(Protocol):
     def program(self) -> str:
         """The module of the training program."""
 
+    @property
+    def scoring(self) -> Scoring:
+        """How models are scored."""
+
     def arguments(self, iteration: Iteration, share: Share) -> list[str]:
-        """Options and examples for one job, between the common options and the output model."""
+        """Options of one job beyond the common ones."""
+
+    def files(self, share: Share) -> list[str]:
+        """What the program reads after the model: the examples last."""
+
+    def backstitch_scale(self, iteration: Iteration) -> float:
+        """The size of backstitch's step back in an iteration."""
 
     def subset(self, name: str) -> str:
         """Rspecifier of the examples `combine`, `valid_diagnostic`, `train_diagnostic`."""
@@ -39,19 +50,25 @@ class FrameByFrame:
     examples: Examples
     options: SingleFrameOptions
     program: str = "nnet.programs.nnet3_train"
+    scoring: Scoring = FrameScoring()  # noqa: RUF009 - frozen
 
     def arguments(self, iteration: Iteration, share: Share) -> list[str]:
         """Copying, shuffling and merging happen inside nnet3-train; of multitask examples only the latter
         two.
         """
-        if self.examples.multitask:
-            chosen, examples = [], self.examples.archive(share.archive, share.pick)
-        else:
-            chosen, examples = [f"--egs.frame={share.pick}"], self.examples.archive(share.archive)
+        chosen = [] if self.examples.multitask else [f"--egs.frame={share.pick}"]
         augmentation = getattr(self.options, "image_augmentation_opts", None)
         if augmentation:
             chosen.append(f"--egs.augment-image=--srand={share.index + self.options.srand} {augmentation}")
-        return [*chosen, *_merging(self.options, iteration), examples]
+        return [*chosen, *merging(self.options, iteration)]
+
+    def files(self, share: Share) -> list[str]:
+        """The archive; of multitask examples the labelled frame is chosen on the way."""
+        return [self.examples.archive(share.archive, f"--frame={share.pick}")]
+
+    def backstitch_scale(self, iteration: Iteration) -> float:
+        """What is given."""
+        return self.options.backstitch_scale
 
     def subset(self, name: str) -> str:
         """A table beside the training examples."""
@@ -71,16 +88,20 @@ class Chunks:
     left_context: int
     right_context: int
     program: str = "nnet.programs.nnet3_train"
+    scoring: Scoring = FrameScoring()  # noqa: RUF009 - frozen
 
     def arguments(self, iteration: Iteration, share: Share) -> list[str]:
         """Derivatives go `deriv_truncate_margin` frames further than the frames that a chunk needs."""
-        margin = self.options.deriv_truncate_margin
-        return [
-            f"--optimization.min-deriv-time={-margin - self.left_context}",
-            f"--optimization.max-deriv-time-relative={margin + self.right_context}",
-            *_merging(self.options, iteration),
-            self.examples.archive(share.archive),
-        ]
+        limits = deriv_limits(self.options.deriv_truncate_margin, self.left_context, self.right_context)
+        return [*limits, *merging(self.options, iteration)]
+
+    def files(self, share: Share) -> list[str]:
+        """The archive."""
+        return [self.examples.archive(share.archive)]
+
+    def backstitch_scale(self, iteration: Iteration) -> float:
+        """What is given."""
+        return self.options.backstitch_scale
 
     def subset(self, name: str) -> str:
         """A table beside the training examples."""
@@ -93,7 +114,16 @@ class Chunks:
         return shrink(iteration.shrink, value, threshold, nnet, iteration.number, raw)
 
 
-def _merging(options: CommonOptions, iteration: Iteration) -> list[str]:
+def deriv_limits(margin: int, left_context: int, right_context: int) -> list[str]:
+    """Options that keep derivatives within `margin` frames around those that a chunk needs."""
+    return [
+        f"--optimization.min-deriv-time={-margin - left_context}",
+        f"--optimization.max-deriv-time-relative={margin + right_context}",
+    ]
+
+
+def merging(options: CommonOptions, iteration: Iteration) -> list[str]:
+    """Options for shuffling and merging examples on the way."""
     return [
         f"--egs.shuffle-buffer-size={options.shuffle_buffer_size}",
         f"--egs.srand={options.srand + iteration.number}",
@@ -101,7 +131,7 @@ def _merging(options: CommonOptions, iteration: Iteration) -> list[str]:
     ]
 
 
-def common_arguments(options: CommonOptions, iteration: Iteration) -> list[str]:
+def common_arguments(options: CommonOptions, iteration: Iteration, backstitch_scale: float) -> list[str]:
     """Options of the training program that every job of an iteration has."""
     further = [word for text in options.add_option for word in shlex.split(text)]
     return [
@@ -109,7 +139,7 @@ def common_arguments(options: CommonOptions, iteration: Iteration) -> list[str]:
         "--print-interval=10",
         f"--momentum={options.momentum}",
         f"--max-param-change={iteration.max_param_change}",
-        f"--backstitch-training-scale={options.backstitch_scale}",
+        f"--backstitch-training-scale={backstitch_scale}",
         f"--l2-regularize-factor={iteration.l2_factor}",
         f"--backstitch-training-interval={options.backstitch_interval}",
         f"--srand={options.srand + iteration.number}",

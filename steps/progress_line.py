@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
+from steps.diagnostics import objective_key
 from steps.schedule import Iteration, Schedule
 
 WINDOW = 10  # iterations that the estimate looks back on
@@ -32,11 +34,9 @@ class Clock:
 
 
 def progress_line(
-    schedule: Schedule, record: dict[str, Any], valid: tuple[int, float, float] | None, clock: Clock
+    schedule: Schedule, record: dict[str, Any], valid: tuple[int, Mapping[str, float]] | None, clock: Clock
 ) -> str:
-    """One line on a finished iteration; `valid` is (iteration, objective, accuracy) of the newest
-    diagnostics.
-    """
+    """One line on a finished iteration; `valid` is (iteration, scores) of the newest diagnostics."""
     accepted = sum(j["accepted"] for j in record["jobs"])
     jobs = (
         f"{record['num_jobs']} jobs"
@@ -53,7 +53,9 @@ def progress_line(
     if record["shrink"] != 1.0:
         parts.insert(-1, f"shrink {record['shrink']:.5g}")
     if valid is not None:
-        parts.append(f"valid({valid[0]}) {valid[1]:.4g}, {valid[2]:.1%} right")
+        number, scores = valid
+        right = f", {scores['accuracy']:.1%} right" if "accuracy" in scores else ""
+        parts.append(f"valid({number}) {scores.get(objective_key(scores), math.nan):.4g}{right}")
     parts.append(f"{record['seconds']:.1f} s")
     parts.append(f"{duration(clock.seconds_left())} left")
     return "  ".join(parts)

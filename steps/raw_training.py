@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnet.files import atomic_write
 from nnet.formats.model import read_nnet
 from nnet.graph.network import Nnet
 from steps.egs_dir import Examples, find_examples
 from steps.experiment import Stage
-from steps.frame_training import FrameTraining, Numbers
+from steps.frame_training import FrameTraining
 from steps.initial_model import config_vars, make_first_raw
 from steps.input_dims import check_inputs
 from steps.labels import Labels, Targets
@@ -20,6 +18,7 @@ from steps.priors import posterior_total
 from steps.run import Run
 from steps.texts import write_number
 from steps.train_options import RawOptions
+from steps.training import Numbers
 
 
 def train(run: Run) -> None:
@@ -81,15 +80,14 @@ class RawTraining(FrameTraining):
 
     def finish(self, last: Path, archives: list[str], final: Stage) -> None:
         """Make final.raw, a copy of the combined or last model, with post.final.vec if that is wanted."""
-        o, target = self.options, self.run.exp.model("final")
+        o = self.options
 
         def work() -> None:
             if o.compute_average_posteriors:
                 posterior_total(
                     self.run, last, archives, o.prior_subset_size, o.num_jobs_compute_prior, "final"
                 )
-            with last.open("rb") as model, atomic_write(target) as stream:
-                shutil.copyfileobj(model, stream)
+            self.copy_final(last)
 
         self.run.do(final, work)
         self.run.exp.model("combined").unlink(missing_ok=True)

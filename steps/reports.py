@@ -1,9 +1,11 @@
-"""The reports of a run, finished or not: accuracy.report, regularization.tsv, report.html."""
+"""The reports of a run, finished or not: accuracy.report (of output-xent too), regularization.tsv,
+report.html.
+"""
 
 from __future__ import annotations
 
 from nnet.files import atomic_write
-from steps.accuracy_report import accuracy_report, scores_by_iteration
+from steps.accuracy_report import XENT, accuracy_report, scores_by_iteration
 from steps.html_report import Summary, page
 from steps.options import as_dict
 from steps.regularization import rows, table
@@ -21,14 +23,18 @@ def write_reports(run: Run, schedule: Schedule) -> str:
     exp = run.exp
     records = exp.records()
     scores = scores_by_iteration(exp.dir / "log", schedule.num_iters)
+    xent = scores_by_iteration(exp.dir / "log", schedule.num_iters, XENT)
     penalty = rows(records, schedule)
     text = accuracy_report(scores, records)
-    summary = Summary(exp.dir, schedule.num_iters, records, scores, penalty, as_dict(run.options))
-    for name, content in (
-        (accuracy_name(exp.suffix), text),
-        ("regularization.tsv", table(penalty)),
-        ("report.html", page(summary)),
-    ):
+    summary = Summary(exp.dir, schedule.num_iters, records, scores, penalty, as_dict(run.options), xent)
+    contents = {
+        accuracy_name(exp.suffix): text,
+        "regularization.tsv": table(penalty),
+        "report.html": page(summary),
+    }
+    if xent:
+        contents[f"accuracy.{XENT}.report"] = accuracy_report(xent, records)
+    for name, content in contents.items():
         with atomic_write(exp.dir / name, text=True) as stream:
             stream.write(content)
     return text

@@ -15,7 +15,8 @@ INTERRUPTED = 130
 
 
 def run_script(name: str, heading: str, options: str, module: str, argv: Sequence[str] | None) -> int:
-    """Parse the command line by the class `options` of steps.train_options and call `train(run)` of `module`.
+    """Parse the command line by the class `options` of steps.train_options, or of the module before its last
+    dot, and call `train(run)` of `module`.
 
     Nothing is imported before, so that Ctrl-C ends with one line at any time. Returns the exit status.
     """
@@ -27,11 +28,11 @@ def run_script(name: str, heading: str, options: str, module: str, argv: Sequenc
 
 
 def _run(name: str, heading: str, class_name: str, module: str, words: list[str]) -> int:
-    from steps import train_options  # noqa: PLC0415
     from steps.executor import THREAD_VARIABLES  # noqa: PLC0415
     from steps.options import parse, usage  # noqa: PLC0415
 
-    options: type = getattr(train_options, class_name)
+    home, _, class_name = class_name.rpartition(".")
+    options: type = getattr(import_module(home or "steps.train_options"), class_name)
     if "--help" in words or not words:
         print(usage(options, heading), file=sys.stderr)
         return 0 if words else 1

@@ -149,14 +149,12 @@ class CommonOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameLevelOptions(CommonOptions):
-    """Options of all four scripts with frame-level objectives."""
+class TrainingOptions(CommonOptions):
+    """What a training is made from, and how its examples are read."""
 
     input_model: str | None = option(
         "trainer.input-model", None, "model to start from instead of DIR/configs"
     )
-    prior_subset_size: int = option("trainer.prior-subset-size", 20000, "examples per job for the priors")
-    num_jobs_compute_prior: int = option("trainer.num-jobs-compute-prior", 10, "jobs for the priors")
     feat_dir: str | None = option("feat-dir", None, "data directory with feats.scp, utt2spk, cmvn.scp")
     dir: str = required("dir", "experiment directory, with configs/ unless --trainer.input-model is given")
 
@@ -174,6 +172,19 @@ class FrameLevelOptions(CommonOptions):
     def picks(self) -> int:
         """Passes over the archives per epoch."""
         return 1
+
+    @property
+    def archive_size(self) -> str:
+        """The option that says how large archives are."""
+        return "trainer.samples-per-iter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameLevelOptions(TrainingOptions):
+    """Options of all four scripts with frame-level objectives."""
+
+    prior_subset_size: int = option("trainer.prior-subset-size", 20000, "examples per job for the priors")
+    num_jobs_compute_prior: int = option("trainer.num-jobs-compute-prior", 10, "jobs for the priors")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +30,8 @@ class StreamOptions:
     """What `nnet3-copy-egs --frame | nnet3-shuffle-egs | nnet3-merge-egs` would be told.
 
     `frame`: keep only this labelled frame, -1 keeps all. `shuffle_buffer_size`: 0 shuffles everything, -1
-    nothing. `change`, if given, makes something else of every example before it is merged.
+    nothing. `change`, if given, makes something else of every example before it is merged. Of the minibatches
+    every `parts`-th from number `part` is made.
     """
 
     minibatch_size: str
@@ -37,6 +39,8 @@ class StreamOptions:
     shuffle_buffer_size: int = -1
     srand: int = 0
     change: Callable[[NnetExample], NnetExample] | None = None
+    part: int = 0
+    parts: int = 1
 
 
 def read_minibatches(rspecifier: str, nnet: Nnet) -> Iterator[Minibatch]:
@@ -85,9 +89,10 @@ def stream_minibatches(
         if options.frame >= 0:
             select = FrameSelector(frame=str(options.frame))
             examples = (kept for eg in examples if (kept := select(eg)) is not None)
-        shuffled = _shuffled(examples, options, rng)
+        shuffled = shuffled_by(examples, options.shuffle_buffer_size, rng)
         changed = shuffled if options.change is None else map(options.change, shuffled)
-        for group in group_examples(changed, sizes, stats):
+        groups = group_examples(changed, sizes, stats)
+        for group in islice(groups, options.part, None, options.parts):
             batch = to_minibatch(group, inputs, outputs)
             check_dims(batch, nnet, f"the examples of {rspecifier}")
             yield batch
@@ -95,8 +100,9 @@ def stream_minibatches(
         log(line)
 
 
-def _shuffled(items: Iterable[Item], options: StreamOptions, rng: np.random.Generator) -> Iterable[Item]:
-    return items if options.shuffle_buffer_size < 0 else shuffle(items, rng, options.shuffle_buffer_size)
+def shuffled_by(items: Iterable[Item], buffer_size: int, rng: np.random.Generator) -> Iterable[Item]:
+    """`items` shuffled in a buffer of so many; 0 shuffles everything, -1 nothing."""
+    return items if buffer_size < 0 else shuffle(items, rng, buffer_size)
 
 
 def _from_packed(
@@ -113,12 +119,13 @@ def _from_packed(
         has = [packed.has_label(layout, options.frame) for layout in packed.layouts]
         items = [item for item in packed.order if has[item[0]]]
     frame = options.frame if options.frame >= 0 else None
-    for group in group_examples(
-        _shuffled(items, options, rng),
+    groups = group_examples(
+        shuffled_by(items, options.shuffle_buffer_size, rng),
         sizes,
         stats,
         structure_of=lambda item: item[0],
         size_of=lambda item: packed.layouts[item[0]].size(frame),
-    ):
+    )
+    for group in islice(groups, options.part, None, options.parts):
         which = np.array([index for _, index in group])
         yield packed.minibatch(packed.layouts[group[0][0]], which, outputs, frame)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.examples.lda import write_stats
+from nnet.examples.lda import LdaStats, write_stats
 from nnet.examples.lda_output import output_stats
 from nnet.formats.examples import EXAMPLE
 from nnet.formats.model import read_nnet
@@ -39,16 +39,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def acc_lda_stats(options: Options, model: str, examples: str, stats_path: str) -> None:
     """Write the statistics. Raises ValueError if the examples hold no supervised frame."""
+    prune, source = checked_prune(options), (eg for _, eg in read_table(examples, EXAMPLE))
+    found = output_stats(read_nnet(model), source, prune, np.random.default_rng(options.srand))
+    write_found(options, found, examples, stats_path, lambda line: log(PROG, line))
+
+
+def checked_prune(options: Options) -> float:
+    """The threshold of the pruning. Raises ValueError if it is negative."""
     if options.rand_prune < 0:
         raise ValueError(f"--rand-prune={options.rand_prune:g} is negative")
-    source = (eg for _, eg in read_table(examples, EXAMPLE))
-    rng = np.random.default_rng(options.srand)
-    stats, count = output_stats(read_nnet(model), source, options.rand_prune, rng)
-    log(PROG, f"Processed {count} examples.")
+    return options.rand_prune
+
+
+def write_found(
+    options: Options,
+    found: tuple[LdaStats | None, int],
+    examples: str,
+    stats_path: str,
+    say: Callable[[str], None],
+) -> None:
+    """Write the statistics `found`. Raises ValueError if there are none."""
+    stats, count = found
+    say(f"Processed {count} examples.")
     if stats is None or stats.count.sum() == 0:
         raise ValueError(f"accumulated no stats: {examples} holds no supervised frames")
     write_stats(stats, stats_path, options.binary)
-    log(PROG, f"Accumulated stats, soft frame count = {stats.count.sum():g}.  Wrote to {stats_path}")
+    say(f"Accumulated stats, soft frame count = {stats.count.sum():g}.  Wrote to {stats_path}")
 
 
 if __name__ == "__main__":

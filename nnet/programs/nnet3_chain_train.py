@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nnet.examples.chain import read_chain_minibatches
+from nnet.examples.chain_stream import ChainStreamOptions, stream_chain_minibatches
 from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
 from nnet.objectives import Evaluate
 from nnet.programs.chain_options import ChainObjectiveOptions, chain_evaluate
-from nnet.programs.program import option, run_program, warn
-from nnet.programs.training import TrainingOptions, train
+from nnet.programs.program import log, option, run_program, warn
+from nnet.programs.training import MergingOptions, TrainingOptions, train
 
 PROG = "nnet3-chain-train"
 USAGE = """
 Train the parameters of an nnet3 network with the LF-MMI ("chain") objective, by stochastic gradient descent
-with natural gradient. Examples are minibatches as nnet3-chain-merge-egs makes them.
+with natural gradient. Examples are minibatches as nnet3-chain-merge-egs makes them, or single examples
+together with the --egs options.
 
 Usage:  nnet3-chain-train [options] <raw-model-in> <denominator-fst-in> <chain-examples-in> <raw-model-out>
 e.g.:   nnet3-chain-train --xent-regularize=0.1 7.raw den.fst ark:merged.cegs 8.raw
@@ -24,8 +26,12 @@ e.g.:   nnet3-chain-train --xent-regularize=0.1 7.raw den.fst ark:merged.cegs 8.
 
 
 @dataclass
-class Options(ChainObjectiveOptions, TrainingOptions):
+class Options(ChainObjectiveOptions, MergingOptions, TrainingOptions):
     """Options of nnet3-chain-train."""
+
+    egs_frame_shift: int = option(
+        0, "Add this to the times of inputs, as nnet3-chain-copy-egs does", name="egs.frame-shift"
+    )
 
     apply_deriv_weights: bool = option(True, "Apply the weights of frames that are stored with the examples")
 
@@ -41,7 +47,15 @@ def run(options: Options, model: str, den_fst: str, examples: str, output: str) 
     """
 
     def minibatches(nnet: Nnet) -> Iterator[Minibatch]:
-        return read_chain_minibatches(examples, nnet)
+        if not options.egs_minibatch_size:
+            return read_chain_minibatches(examples, nnet)
+        how = ChainStreamOptions(
+            options.egs_minibatch_size,
+            options.egs_frame_shift,
+            options.egs_shuffle_buffer_size,
+            options.egs_srand,
+        )
+        return stream_chain_minibatches(examples, nnet, how, lambda line: log(PROG, line))
 
     def evaluate(nnet: Nnet) -> Evaluate:
         return chain_evaluate(

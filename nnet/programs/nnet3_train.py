@@ -10,7 +10,7 @@ from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
 from nnet.programs.nnet3_egs_augment_image import image_changer
 from nnet.programs.program import log, option, run_program
-from nnet.programs.training import TrainingOptions, train
+from nnet.programs.training import MergingOptions, TrainingOptions, train
 
 PROG = "nnet3-train"
 USAGE = """
@@ -24,18 +24,11 @@ e.g.:   nnet3-train --momentum=0.5 7.raw 'ark:nnet3-merge-egs ark:egs.7.ark ark:
 
 
 @dataclass
-class Options(TrainingOptions):
+class Options(MergingOptions, TrainingOptions):
     """Options of nnet3-train."""
 
     egs_frame: int = option(
         -1, "Keep only this labelled frame of each example; -1 keeps all", name="egs.frame"
-    )
-    egs_shuffle_buffer_size: int = option(
-        -1, "Shuffle in a buffer of so many examples; 0: all; -1: off", name="egs.shuffle-buffer-size"
-    )
-    egs_srand: int = option(0, "Seed of the shuffling", name="egs.srand")
-    egs_minibatch_size: str = option(
-        "", "Merge examples by this rule of nnet3-merge-egs", name="egs.minibatch-size"
     )
     egs_augment_image: str = option(
         "", "Options of nnet3-egs-augment-image, to change images before merging", name="egs.augment-image"

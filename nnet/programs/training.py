@@ -48,6 +48,19 @@ class TrainingOptions(ComputationOptions, ModelOutputOptions):
     write_stats: str = option("", "JSON file for the norms behind the regularization table")
 
 
+@dataclass
+class MergingOptions:
+    """Options for shuffling and merging single examples on the way."""
+
+    egs_shuffle_buffer_size: int = option(
+        -1, "Shuffle in a buffer of so many examples; 0: all; -1: off", name="egs.shuffle-buffer-size"
+    )
+    egs_srand: int = option(0, "Seed of the shuffling", name="egs.srand")
+    egs_minibatch_size: str = option(
+        "", "Merge examples by this rule of the merging program", name="egs.minibatch-size"
+    )
+
+
 def train(
     prog: str,
     options: TrainingOptions,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steps import train_raw_dnn, train_raw_rnn, train_rnn
-from steps.checks import check, check_widths
+from steps.checks import check_frames, check_widths
 from steps.options import parse
 from steps.train_options import DnnOptions, RawDnnOptions, RawRnnOptions, RnnOptions
 
@@ -41,9 +41,9 @@ def test_wrong_options_of_recurrent_training_are_named(tmp_path: Path, option: s
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/final.config").touch()
     places = [f"--dir={tmp_path}", "--ali-dir=a"]
-    check(parse(RnnOptions, places))
+    check_frames(parse(RnnOptions, places))
     with pytest.raises(ValueError, match=message):
-        check(parse(RnnOptions, [*places, option]))
+        check_frames(parse(RnnOptions, [*places, option]))
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_wrong_options_of_raw_training_are_named(tmp_path: Path, option: str, me
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/final.config").touch()
     with pytest.raises(ValueError, match=message):
-        check(parse(RawDnnOptions, [f"--dir={tmp_path}", option]))
+        check_frames(parse(RawDnnOptions, [f"--dir={tmp_path}", option]))
 
 
 @pytest.mark.parametrize("option", ["--egs.chunk-left-context=4", "--egs.chunk-left-context-initial=0"])
 def test_training_on_single_frames_has_no_chunks(tmp_path: Path, option: str) -> None:
     with pytest.raises(ValueError, match=r"egs.chunk-left-context.*trains on single frames"):
-        check(parse(DnnOptions, [f"--dir={tmp_path}", "--ali-dir=a", option]))
+        check_frames(parse(DnnOptions, [f"--dir={tmp_path}", "--ali-dir=a", option]))
 
 
 def test_defaults_are_kaldis() -> None:

@@ -11,6 +11,7 @@ from nnet.formats.kinds import MATRIX
 from nnet.formats.tables import TableWriter
 from steps.data_dir import CmvnOptions, DataDir
 from steps.egs_dir import Examples, find_examples
+from steps.executor import LocalExecutor
 from steps.initial_model import config_vars
 from steps.labels import LIST, Targets, check_match, num_frames
 from steps.outcome import read_objective
@@ -29,7 +30,7 @@ def test_targets_are_listed_in_the_order_of_the_features(data: DataDir, tmp_path
         for u in reversed(data.feats):
             writer.write(u, np.ones((10, 2), np.float32))
     labels = Targets(tmp_path / "y.scp", "dense", None)
-    pairs = labels.prepare(data, tmp_path, print)
+    pairs = labels.prepare(data, tmp_path, LocalExecutor(1), print)
     assert pairs == [(u, FRAMES) for u in data.feats]  # frames of the features, whatever the rate of targets
     assert [line.split()[0] for line in (tmp_path / LIST).read_text().splitlines()] == list(data.feats)
     assert (labels.input_files(), labels.copied()) == ([tmp_path / "y.scp"], [])
@@ -60,7 +61,7 @@ def test_multitask_examples_are_copied_with_names_and_weights_where_there_are_an
     (tmp_path / "egs.output.2.ark").touch()
     (tmp_path / "combine.weight.ark").touch()
     examples = find_examples(tmp_path)
-    assert examples.archive(2, 5).endswith(
+    assert examples.archive(2, "--frame=5").endswith(
         f"nnet3_copy_egs --print-args=false --frame=5 --outputs=ark:{tmp_path}/egs.output.2.ark "
         f"scp:{tmp_path}/egs.2.scp ark:- |"
     )

@@ -16,9 +16,10 @@ from steps.ali_dir import AliDir
 from steps.data_dir import CmvnOptions, DataDir
 from steps.egs_dir import read_info, remove
 from steps.egs_job import Shares
+from steps.egs_options import EgsOptions, egs_options
 from steps.executor import LocalExecutor
 from steps.labels import Alignments, check_match
-from steps.make_egs import EgsOptions, Request, choose_utterances, egs_options, make_egs
+from steps.make_egs import Request, choose_utterances, make_egs
 from tests.steps.corpus import FRAMES, UTTERANCES, make_corpus
 
 
@@ -26,7 +27,7 @@ from tests.steps.corpus import FRAMES, UTTERANCES, make_corpus
 def request_for(tmp_path: Path) -> Request:
     top = make_corpus(tmp_path / "t")
     data, ali = DataDir(top / "data", CmvnOptions(norm_means=False)), Alignments(AliDir(top / "ali"))
-    return Request(data, ali, tmp_path / "egs", EgsOptions(nj=3), "4", 20, 0, 1, 1)
+    return Request(data, ali, tmp_path / "egs", EgsOptions(nj=3), "4", 80, 0, 1, 1)
 
 
 def make(request: Request) -> Path:

@@ -1,0 +1,1 @@
+"""Training with the LF-MMI ("chain") objective."""
