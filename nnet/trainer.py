@@ -8,22 +8,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnet import tree
-from nnet.backend import Array
+from nnet.backend import Array, array_module
+from nnet.flat import Flat
 from nnet.graph.limits import NO_MAXIMUM, NO_MINIMUM, Times, limits
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import Activations, backward, forward
 from nnet.graph.stats import store_stats
+from nnet.kernels.update import Limits
+from nnet.ledger import Entry, settle, soundness
 from nnet.minibatch import Minibatch
 from nnet.objectives import Evaluate, PerOutput
 from nnet.progress import ObjectiveProgress
 from nnet.updates import (
     MaxChangeStats,
-    apply_l2_regularization,
     check_l2_regularization,
     constrain_orthonormal,
     scale_batchnorm_stats,
-    update_with_max_change,
 )
 
 
@@ -88,9 +89,9 @@ class Trainer:
     """Trains `nnet` in place, minibatch after minibatch.
 
     `log` receives the lines that Kaldi's nnet3-train logs; `observe(nnet, delta, scale)`, if given, is
-    called with
-    the delta before L2 is added (the numbers behind the regularization table). `evaluate` makes objectives
-    of outputs.
+    called with the delta before L2 is added (the numbers behind the regularization table). `evaluate` makes
+    objectives of outputs. On a device nothing is waited for but once in `print_interval` minibatches: only
+    then are objectives logged and bad minibatches noticed, which change nothing in the meantime.
     """
 
     nnet: Nnet
@@ -106,6 +107,9 @@ class Trainer:
             for c in self.nnet.components.values():
                 tree.scale(c, 0.0, "stat")
         self.delta = tree.zeros_like(self.nnet.components)
+        self.flat = Flat(self.nnet.components, self.delta)
+        self._on_device = array_module(self.flat.w) is not np
+        self._unsettled: list[Entry] = []
         self.plans = PlanCache(self.nnet)
         self.max_change = MaxChangeStats()
         self.progress: dict[str, ObjectiveProgress] = {}
@@ -122,18 +126,34 @@ class Trainer:
             self._checked.add(batch.n)
         interval = o.backstitch_training_interval
         backstitch = o.backstitch_training_scale > 0 and self.num_minibatches % interval == o.seed % interval
+        entry = Entry(self.num_minibatches)
         with np.errstate(
             over="ignore", invalid="ignore", divide="ignore"
         ):  # what is not finite is found below
             if backstitch:
-                good = self._backstitch(batch)
+                self._backstitch(batch, entry)
             else:
-                good = self._pass(batch, Pass(step_scale=1.0 - o.momentum))
-        self._count(good)
+                self._pass(batch, Pass(step_scale=1.0 - o.momentum), entry)
+        self._unsettled.append(entry)
         self.num_minibatches += 1
+        if not self._on_device or entry.minibatch % o.print_interval == 0:
+            self.settle()
+
+    def settle(self) -> None:
+        """Log and count what is due; on a device the one place that waits for it. May raise as `step`."""
+        entries, counts = settle(self._unsettled, self.flat.decision.counts)
+        self._unsettled = []
+        self.max_change.take(self.flat.names, counts)
+        for entry in entries:
+            finite = all(np.isfinite(x) for value in entry.values.values() for x in value[:2])
+            for key, (total, weight, extra) in entry.values.items() if finite else ():
+                progress = self.progress.setdefault(key, ObjectiveProgress(key, self.options.print_interval))
+                progress.add(total, weight, entry.minibatch, self.log, extra)
+            self._count(finite and all(entry.good), entry.minibatch)
 
     def finish(self) -> bool:
         """Log the totals as nnet3-train does. False if no frame was trained on."""
+        self.settle()
         trained = False
         for name in sorted(self.progress):
             trained |= self.progress[name].log_total(self.log)
@@ -143,54 +163,53 @@ class Trainer:
             self.log(f"Skipped {self.num_skipped} of {self.num_minibatches} minibatches: not finite.")
         return trained
 
-    def _backstitch(self, batch: Minibatch) -> bool:
+    def _backstitch(self, batch: Minibatch, entry: Entry) -> None:
         """Two passes over one minibatch with the same random masks; natural gradient is frozen in the
         first.
         """
         a = self.options.backstitch_training_scale
         self._freeze(True)
         first = Pass(max_change_scale=a, step_scale=-a, l2_scale=0.0, keep_momentum=False)
-        good = self._pass(batch, first, last=False)
+        self._pass(batch, first, entry, last=False)
         self._freeze(False)
-        if not good:
-            return False
-        second = Pass(1.0 + a, 1.0 + a, 1.0 / (1.0 + a), False, False, "_backstitch")
-        return self._pass(batch, second)
+        if self._on_device or all(entry.good):
+            second = Pass(1.0 + a, 1.0 + a, 1.0 / (1.0 + a), False, False, "_backstitch")
+            self._pass(batch, second, entry)
 
     def _freeze(self, frozen: bool) -> None:
         for _, c in tree.updatable(self.delta):
             c.scratch["frozen"] = frozen
 
-    def _pass(self, batch: Minibatch, how: Pass, last: bool = True) -> bool:
-        """One forward-backward pass and update. False, and nothing changed, if something was not finite."""
+    def _pass(self, batch: Minibatch, how: Pass, entry: Entry, last: bool = True) -> None:
+        """One forward-backward pass and update; nothing is changed if something was not finite."""
         o = self.options
-        acts, derivatives = self._forward(batch, how.suffix)
-        if acts is None:
-            return False
+        acts, derivatives, sound = self._forward(batch, how.suffix, entry)
+        if sound is None:
+            entry.good.append(0)
+            for c in self.delta.values():  # momentum ends here, as it does on a device
+                tree.scale(c, 0.0)
+            return
         if o.store_component_stats:
             store_stats(self.nnet, acts)
         backward(self.nnet, acts.plan, acts, derivatives, self.delta, deriv_times=self._deriv_times(batch))
         if self.observe and last:
             self.observe(self.nnet, self.delta, batch.n * o.l2_regularize_factor)
-        apply_l2_regularization(self.nnet, self.delta, how.l2_scale * batch.n * o.l2_regularize_factor)
-        good = update_with_max_change(
-            self.nnet, self.delta, o.max_param_change, how.max_change_scale, how.step_scale, self.max_change
-        )
+        self.max_change.minibatches += 1
+        l2_scale = how.l2_scale * batch.n * o.l2_regularize_factor
+        most = Limits(how.step_scale, l2_scale, how.max_change_scale, o.max_param_change)
+        good = self.flat.update(sound, most, o.momentum if how.keep_momentum else 0.0)
+        entry.good.append(good[0].copy())
         if last:
             scale_batchnorm_stats(self.nnet, o.batchnorm_stats_scale)
         if how.orthonormal:
             constrain_orthonormal(
                 self.nnet, np.random.default_rng((o.seed & 0xFFFFFFFF, self.num_minibatches))
             )
-        keep = o.momentum if good and how.keep_momentum else 0.0
-        for c in self.delta.values():
-            tree.scale(c, keep if isinstance(c, tree.Updatable) else 0.0)
-        return good
 
-    def _forward(self, batch: Minibatch, suffix: str) -> tuple[Activations | None, dict[str, Array]]:
-        """Activations and output derivatives, objectives counted; (None, {}) if an objective is not
-        finite.
-        """
+    def _forward(
+        self, batch: Minibatch, suffix: str, entry: Entry
+    ) -> tuple[Activations, dict[str, Array], Array | None]:
+        """Activations, output derivatives, and whether all objectives are finite, as `soundness` tells."""
         request = Request(
             inputs={name: frames for name, (frames, _) in batch.inputs.items()},
             outputs=self.evaluate.frames(batch),
@@ -198,13 +217,9 @@ class Trainer:
         seed = ((self.options.seed & 0xFFFFFFFF) << 32) + self.num_minibatches
         acts = forward(self.nnet, self.plans(request), {k: x for k, (_, x) in batch.inputs.items()}, seed)
         values = self.evaluate(batch, self.nnet.objective_of, acts.output)
-        if not all(np.isfinite(v.total) and np.isfinite(v.weight) for v in values.values()):
-            return None, {}
-        for name, v in values.items():
-            key = name + suffix
-            progress = self.progress.setdefault(key, ObjectiveProgress(key, self.options.print_interval))
-            progress.add(v.total, v.weight, self.num_minibatches, self.log, v.extra)
-        return acts, {name: v.derivative for name, v in values.items() if v.derivative is not None}
+        entry.count(values, suffix)
+        derivatives = {name: v.derivative for name, v in values.items() if v.derivative is not None}
+        return acts, derivatives, soundness(values, self.flat.w)
 
     def _deriv_times(self, batch: Minibatch) -> Times | None:
         o = self.options
@@ -217,18 +232,16 @@ class Trainer:
             if tree.all_finite({name: c}) is not None:
                 tree.scale(c, 0.0, "stat")
 
-    def _count(self, good: bool) -> None:
+    def _count(self, good: bool, minibatch: int) -> None:
         if good:
             self._bad_in_a_row = 0
             return
         self._forget_bad_stats()
         self.num_skipped += 1
         self._bad_in_a_row += 1
-        self.log(
-            f"Minibatch {self.num_minibatches} skipped: its objective or parameter change is not finite."
-        )
+        self.log(f"Minibatch {minibatch} skipped: its objective or parameter change is not finite.")
         if self._bad_in_a_row >= self.options.max_bad_minibatches:
             raise TrainingDiverged(
                 f"{self._bad_in_a_row} minibatches in a row had a non-finite objective or parameter change, "
-                f"the last minibatch {self.num_minibatches}; lower the learning rate or check the features"
+                f"the last minibatch {minibatch}; lower the learning rate or check the features"
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -82,6 +82,11 @@ class MaxChangeStats:
     overall: int = 0
     minibatches: int = 0
     rejected: int = 0  # minibatches whose change was not finite
+
+    def take(self, names: Sequence[str], counts: np.ndarray) -> None:
+        """Set how often the limits of components `names` acted, and last the overall one."""
+        self.per_component = Counter(dict(zip(names, counts[:-1].astype(int).tolist())))
+        self.overall = int(counts[-1])
 
     def lines(self, nnet: Model) -> list[str]:
         """Kaldi's lines at the end of training, components in the network's order."""

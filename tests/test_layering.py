@@ -12,7 +12,7 @@ LEVELS = {
     1: "component tree natural_gradient orthonormal_rows rounded_blas rounded_eigen rounded_update columns "
     "heights weights outer singular summary minibatch fst supervision",
     2: "components graph",
-    3: "objectives updates factory progress",
+    3: "objectives updates factory progress flat ledger",
     4: "trainer combination score edits renaming svd observe",
     5: "formats",
     6: "chain examples inference device batch_inference xvectors xvector_chunks export",

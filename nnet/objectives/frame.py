@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.kernels import softmax
 from nnet.minibatch import DenseTarget, SparseTarget, Target
 
 
 @dataclass(frozen=True)
 class Value:
     """An objective summed over frames, the weight to divide it by, and its derivative at the output (T, N,
-    D). `extra` is a regularization term, not in `total`, that log lines show apart.
+    D). `extra` is a regularization term, not in `total`, that log lines show apart. `total` and `weight` may
+    lie on a device.
     """
 
-    total: float
-    weight: float
+    total: Any
+    weight: Any
     derivative: Array | None
     extra: float = 0.0
 
@@ -30,24 +33,22 @@ def linear(output: Array, target: Target, with_derivative: bool = True) -> Value
     _check_dims(output, target)
     if isinstance(target, DenseTarget):
         derivative = target.values if with_derivative else None
-        total = float((output * target.values).sum(dtype=np.float64))
-        return Value(total, float(target.values.sum(dtype=np.float64)), derivative)
+        total = (output * target.values).sum(dtype=np.float64)
+        return Value(total, target.values.sum(dtype=np.float64), derivative)
     xp = array_module(output)
-    at = tuple(xp.asarray(i) for i in (target.t, target.n, target.column))
+    _, N, D = output.shape
+    at = xp.asarray((target.t * N + target.n) * D + target.column)
     weight = xp.asarray(target.weight, dtype=output.dtype)
-    total = float((output[at] * weight).sum(dtype=np.float64))
-    derivative = None
-    if with_derivative:
-        derivative = xp.zeros_like(output)
-        derivative[at] = weight
-    return Value(total, float(target.weight.sum(dtype=np.float64)), derivative)
+    total, derivative = softmax.labelled(output, at, weight)
+    weight_sum = float(target.weight.sum(dtype=np.float64))
+    return Value(total, weight_sum, derivative if with_derivative else None)
 
 
 def quadratic(output: Array, target: Target, with_derivative: bool = True) -> Value:
     """-1/2 |target - output|^2; the weight is the number of rows, the derivative target - output."""
     _check_dims(output, target)
     difference = dense(target, output) - output
-    total = -0.5 * float((difference * difference).sum(dtype=np.float64))
+    total = -0.5 * (difference * difference).sum(dtype=np.float64)
     rows = output.shape[0] * output.shape[1]
     return Value(total, float(rows), difference if with_derivative else None)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from nnet import tree
 from nnet.backend import to_host
 from nnet.component import params
 from nnet.device import batch_on_gpu
-from nnet.trainer import Trainer, TrainerOptions
+from nnet.trainer import Trainer, TrainerOptions, TrainingDiverged
+from tests.emulation.device import transfers
 from tests.networks import minibatch, network
 
 
@@ -16,6 +18,18 @@ def on_device(nnet):
     """The network with its arrays on the device."""
     nnet.components.update({name: tree.on_device(c) for name, c in nnet.components.items()})
     return nnet
+
+
+def without_natural_gradient(nnet):
+    """The network, trained with plain gradients."""
+    for _, c in tree.updatable(nnet.components):
+        c.is_gradient = True
+    return nnet
+
+
+def all_params(nnet):
+    """All parameters in one array of the host."""
+    return np.concatenate([to_host(a).ravel() for c in nnet.components.values() for a in params(c).values()])
 
 
 def trained(nnet, steps: int = 12, move=lambda batch: batch, **options):
@@ -41,3 +55,62 @@ def test_training_on_the_device_gives_the_numbers_of_the_host(emulated):
         change = np.abs(theirs - start[name]).max()
         np.testing.assert_allclose(device[name], theirs, atol=1e-3 * change, err_msg=name)
     assert len(device_lines) == len(host_lines)
+
+
+def waits(trainer, batches) -> int:
+    """How often the host takes something from the device while it trains on `batches`."""
+    transfers.clear()
+    for batch in batches:
+        trainer.step(batch)
+    return transfers["to host"]
+
+
+def test_the_host_waits_once_in_an_interval(emulated):
+    nnet = without_natural_gradient(on_device(network()))
+    trainer = Trainer(nnet, TrainerOptions(print_interval=5))
+    batches = [batch_on_gpu(minibatch(seed=seed)) for seed in range(21)]
+    assert waits(trainer, batches[:1]) == 1  # a first mistake shows at once
+    assert waits(trainer, batches[1:5]) == 0
+    assert waits(trainer, batches[5:16]) == 3
+    assert waits(trainer, batches[16:20]) == 0
+    assert waits(trainer, batches[20:]) == 1
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_bad_minibatch_changes_nothing_and_is_noticed_later(emulated, momentum):
+    bad = minibatch(seed=2)
+    bad.inputs["input"][1][1, 2, 3] = np.inf
+    batches = [minibatch(seed=0), minibatch(seed=1), bad, minibatch(seed=3), minibatch(seed=4)]
+    found = []
+    for nnet, move in ((network(), lambda batch: batch), (on_device(network()), batch_on_gpu)):
+        lines: list[str] = []
+        without_natural_gradient(nnet)
+        trainer = Trainer(nnet, TrainerOptions(print_interval=4, momentum=momentum), lines.append)
+        for batch in batches:
+            trainer.step(move(batch))
+        assert trainer.num_skipped == 1 and any("Minibatch 2 skipped" in line for line in lines)
+        found.append(all_params(nnet))
+    assert np.isfinite(found[1]).all()
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
+
+
+def test_minibatches_that_stay_bad_end_the_job(emulated):
+    bad = minibatch()
+    bad.inputs["input"][1][...] = np.nan
+    trainer = Trainer(on_device(network()), TrainerOptions(print_interval=4, max_bad_minibatches=3))
+    trainer.step(batch_on_gpu(bad))
+    with pytest.raises(TrainingDiverged, match="the last minibatch 2;"):
+        for _ in range(4):
+            trainer.step(batch_on_gpu(bad))
+
+
+def test_max_change_is_counted_on_the_device(emulated):
+    found = []
+    for nnet, move in ((network(), lambda batch: batch), (on_device(network()), batch_on_gpu)):
+        for _, c in tree.updatable(nnet.components):
+            c.set_learning_rate(1.0)
+        trainer = Trainer(nnet, TrainerOptions(max_param_change=0.5, print_interval=4))
+        for seed in range(5):
+            trainer.step(move(minibatch(seed=seed)))
+        found.append((trainer.max_change.per_component, trainer.max_change.overall))
+    assert found[0] == found[1] and found[0][1] > 0 and found[0][0]["h1.affine"] > 0
