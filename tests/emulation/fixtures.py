@@ -8,8 +8,10 @@ from types import ModuleType
 
 import pytest
 
+from nnet.kernels import products
 from tests.emulation import device
 from tests.emulation.compiler import COMPILER
+from tests.emulation.cublas import Cublas
 
 
 @pytest.fixture
@@ -20,5 +22,6 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module = device.module()
     monkeypatch.setitem(sys.modules, "cupy", module)
     monkeypatch.setitem(sys.modules, "cupyx", device.extras())
+    monkeypatch.setattr(products, "load_functions", Cublas)
     device.transfers.clear()
     yield module
