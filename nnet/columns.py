@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.kernels.products import multiply
 
 
 class Columns:
@@ -31,8 +32,7 @@ class Columns:
         total = None
         start = 0
         for x in self.blocks:
-            part = x @ W[:, start : start + x.shape[1]].T
-            total = part if total is None else self.xp.add(total, part, out=total)
+            total = multiply(x, W[:, start : start + x.shape[1]].T, total, add=total is not None)
             start += x.shape[1]
         if self.ones:
             total += W[:, -1]
@@ -41,11 +41,11 @@ class Columns:
     def under(self, H: Array) -> Array:
         """Hᵀ X, (R, D), for H (N, R)."""
         if len(self.blocks) == 1 and not self.ones:
-            return H.T @ self.blocks[0]
+            return multiply(H.T, self.blocks[0])
         out = self.xp.empty((H.shape[1], self.shape[1]), self.dtype)
         start = 0
         for x in self.blocks:
-            out[:, start : start + x.shape[1]] = H.T @ x
+            multiply(H.T, x, out[:, start : start + x.shape[1]])
             start += x.shape[1]
         if self.ones:
             out[:, -1] = column_sums(H)

@@ -11,6 +11,7 @@ from nnet.backend import Array
 from nnet.columns import Columns
 from nnet.component import Component, Io, Updatable, common_options, config, flat, param
 from nnet.config_line import ConfigLine
+from nnet.kernels.products import multiply
 from nnet.outer import NaturalGradient, add_outer, default_rank
 from nnet.summary import matrix_info, rms_info, vector_info
 from nnet.weights import check_dims, constraint_info, positive, random_weights, split_bias, weights_and_bias
@@ -46,7 +47,7 @@ class Affine(Updatable):
         return y, None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        return (flat(dy) @ self.W).reshape(x.shape)
+        return times(dy, self.W.T)
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         add_outer(delta, Columns((flat(x),), ones=True), flat(dy), delta.W, delta.b, natural=self.natural())
@@ -133,7 +134,7 @@ class Linear(Updatable):
         return times(x, self.W), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        return (flat(dy) @ self.W).reshape(x.shape)
+        return times(dy, self.W.T)
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         add_outer(delta, Columns((flat(x),)), flat(dy), delta.W, None, natural=ng_settings(self))
@@ -180,7 +181,7 @@ class FixedAffine(Component):
         return y, None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        return (flat(dy) @ self.W).reshape(x.shape)
+        return times(dy, self.W.T)
 
     def info(self) -> list[str]:
         return [*super().info(), rms_info("linear-params", self.W), vector_info("bias", self.b)]
@@ -188,7 +189,7 @@ class FixedAffine(Component):
 
 def times(x: Array, W: Array) -> Array:
     """W x at every frame: (T, N, in) -> (T, N, out) by one matrix product."""
-    return (flat(x) @ W.T).reshape(*x.shape[:-1], len(W))
+    return multiply(flat(x), W.T).reshape(*x.shape[:-1], len(W))
 
 
 def ng_options(line: ConfigLine, W: np.ndarray) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from nnet.columns import Columns
 from nnet.component import Io, Updatable, common_options, config, flat, param
 from nnet.config_line import ConfigLine
 from nnet.frames import Rows, evenly_spaced, overlapping_rows
+from nnet.kernels.products import multiply
+from nnet.kernels.rows import near
 from nnet.outer import NaturalGradient, add_outer, default_rank
 from nnet.summary import matrix_info, vector_info
 from nnet.weights import constraint_info, random_vector, random_weights
@@ -80,27 +82,29 @@ class Tdnn(Updatable):
         return [t + offset for offset in self.time_offsets]
 
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
-        parts = (flat(x[at]) @ W.T for W, at in self.blocks(io))
-        y = next(parts)  # (T' N, out)
-        for part in parts:
-            y += part
+        y: Array = None  # (T' N, out)
+        for W, at in self.blocks(io):
+            y = multiply(flat(x[near(at, x)]), W.T, y, add=y is not None)
         if self.b is not None:
             y += self.b
         return y.reshape(len(io.t_out), x.shape[1], -1), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         if len(self.time_offsets) == 1 and io.t_in == tuple(t + self.time_offsets[0] for t in io.t_out):
-            return (flat(dy) @ self.W).reshape(x.shape)
+            return multiply(flat(dy), self.W).reshape(x.shape)
         dx = array_module(x).zeros_like(x)
         for W, at in self.blocks(io):
-            dx[at] += (flat(dy) @ W).reshape(len(dy), *x.shape[1:])
+            if isinstance(at, slice) and at.step in (None, 1):
+                multiply(flat(dy), W, flat(dx[at]), add=True)
+            else:
+                dx[near(at, x)] += multiply(flat(dy), W).reshape(len(dy), *x.shape[1:])
         return dx
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         natural = self.natural() if self.use_natural_gradient else None
         frames = evenly_spaced(io.t_out)
         if natural is None or len(frames) == len(io.t_out):
-            parts = [flat(x[at]) for _, at in self.blocks(io)]
+            parts = [flat(x[near(at, x)]) for _, at in self.blocks(io)]
         else:
             parts = [flat(padded(x, io.t_in, frames, offset)) for offset in self.time_offsets]
             dy = padded(dy, io.t_out, frames, 0)
