@@ -33,6 +33,7 @@ class Header:
     """The start of an OpenFst file."""
 
     kind: str
+    arc: str
     version: int
     flags: int
     properties: int
@@ -61,7 +62,7 @@ def read_fst(src: KaldiInput, kinds: tuple[str, ...] = ("vector", "const", "comp
     if not src.binary:
         return _read_text(src)
     offset = src.offset
-    header = _read_header(src)
+    header = read_fst_header(src)
     if header.kind not in kinds:
         src.error(f"an FST of the type {header.kind}; it can be read as {', '.join(kinds)}", offset)
     try:
@@ -74,14 +75,17 @@ def read_fst(src: KaldiInput, kinds: tuple[str, ...] = ("vector", "const", "comp
         src.error(str(error), offset)
 
 
-def _read_header(src: KaldiInput) -> Header:
+def read_fst_header(src: KaldiInput, arc_types: tuple[str, ...] = ("standard",)) -> Header:
+    """The header that comes next; arcs must be of one of `arc_types`. Raises FormatError."""
     offset = src.offset
     if src.ahead(4) < 4 or _HEAD.unpack(src.read_bytes(4))[0] != MAGIC:
         src.error("this is no binary FST (text is made binary by fstcompile)", offset)
     kind, arc = _name(src), _name(src)
-    header = Header(kind, *_REST.unpack(src.read_bytes(_REST.size, "the header of an FST")))
-    if arc != "standard":
-        src.error(f"an FST whose arcs are of the type {arc}, where standard ones are expected", offset)
+    numbers = _REST.unpack(src.read_bytes(_REST.size, "the header of an FST"))
+    header = Header(kind, arc, *numbers)
+    if arc not in arc_types:
+        wanted = " or ".join(arc_types)
+        src.error(f"an FST whose arcs are of the type {arc}, where {wanted} ones are expected", offset)
     if header.version not in (1, 2):
         src.error(f"an FST of version {header.version}; versions 1 and 2 can be read", offset)
     if header.flags & HAS_SYMBOLS:
@@ -197,7 +201,8 @@ def write_fst(out: KaldiOutput, fst: Fst) -> None:
     if not out.binary:
         _write_text(out, fst)
         return
-    _write_header(out, "vector", fst, fst.properties & KNOWN | EXPANDED | MUTABLE, 0)
+    known = fst.properties & KNOWN | EXPANDED | MUTABLE
+    write_fst_header(out, Header("vector", "standard", VERSION, 0, known, fst.start, fst.num_states, 0))
     arcs = np.empty(fst.num_arcs, _ARC)
     arcs["ilabel"], arcs["olabel"] = fst.ilabels, fst.olabels
     arcs["weight"], arcs["target"] = fst.weights, fst.targets
@@ -214,7 +219,11 @@ def write_compact_fst(out: KaldiOutput, fst: Fst) -> None:
     if not np.array_equal(fst.ilabels, fst.olabels):
         raise ValueError("an FST whose input and output labels differ cannot be written as an acceptor")
     known = fst.properties if all_known(fst.properties) else compute_properties(fst)
-    _write_header(out, "compact_acceptor", fst, known & KNOWN | EXPANDED, fst.num_arcs)
+    known = known & KNOWN | EXPANDED
+    write_fst_header(
+        out,
+        Header("compact_acceptor", "standard", VERSION, 0, known, fst.start, fst.num_states, fst.num_arcs),
+    )
     final = np.isfinite(fst.finals)
     first = fst.indptr + np.concatenate([[0], np.cumsum(final)])
     entries = np.empty(int(first[-1]), _COMPACT)
@@ -225,10 +234,12 @@ def write_compact_fst(out: KaldiOutput, fst: Fst) -> None:
     out.write(first.astype("<u4").tobytes() + entries.tobytes())
 
 
-def _write_header(out: KaldiOutput, kind: str, fst: Fst, properties: int, arcs: int) -> None:
-    names = b"".join(_HEAD.pack(len(n)) + n.encode() for n in (kind, "standard"))
+def write_fst_header(out: KaldiOutput, header: Header) -> None:
+    """Write a header."""
+    names = b"".join(_HEAD.pack(len(n)) + n.encode() for n in (header.kind, header.arc))
     out.write(_HEAD.pack(MAGIC) + names)
-    out.write(_REST.pack(VERSION, 0, properties, fst.start, fst.num_states, arcs))
+    h = header
+    out.write(_REST.pack(h.version, h.flags, h.properties, h.start, h.states, h.arcs))
 
 
 def _write_text(out: KaldiOutput, fst: Fst) -> None:

@@ -11,6 +11,11 @@ import numpy as np
 Arc = tuple[int, int, float, int]  # ilabel, olabel, cost, target
 
 
+def plus_cost(a: float, b: float) -> float:
+    """The sum of two costs in single precision."""
+    return float(np.float32(a + b))
+
+
 @dataclass(frozen=True, eq=False)
 class Fst:
     """States 0 ... S-1; arcs indptr[s] ... indptr[s + 1] - 1 leave state s.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
-from nnet.fst.arrays import Arc, Fst
+from nnet.fst.arrays import Arc, Fst, plus_cost
 from nnet.fst.order import connect
 
 Match = Literal["first", "second", "both"]
@@ -43,7 +41,7 @@ class _Composer:
         s = 0
         while s < len(self.states):
             p, q, _ = self.states[s]
-            finals.append(float(self.finals_a[p] + self.finals_b[q]))
+            finals.append(self.finals_a[p] + self.finals_b[q])
             arcs.append(self._expand(*self.states[s]))
             s += 1
         return Fst.from_lists(arcs, finals)
@@ -91,7 +89,7 @@ class _Composer:
         if (number := self.number.get(state)) is None:
             number = self.number[state] = len(self.states)
             self.states.append(state)
-        return x[0], y[1], float(np.float32(x[2] + y[2])), number
+        return x[0], y[1], plus_cost(x[2], y[2]), number
 
 
 ByLabel = dict[int, list[Arc]]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
 import numpy as np
 
-from nnet.fst.arrays import Arc, Fst
+from nnet.fst.arrays import Arc, Fst, plus_cost
 from nnet.fst.order import connect
 
 F32 = np.float32
 INF = float("inf")
+W = TypeVar("W")  # weights of arcs
 
 
 def is_epsilon(arc: Arc) -> bool:
@@ -30,26 +34,46 @@ def concatenate(first: Fst, second: Fst) -> Fst:
     return Fst.from_lists(arcs, finals, first.start + offset)
 
 
+class Semiring(NamedTuple, Generic[W]):
+    """How weights are joined along paths and between them."""
+
+    times: Callable[[W, W], W]
+    plus: Callable[[W, W], W]
+    one: W
+    zero: W
+
+
+TROPICAL: Semiring[float] = Semiring(plus_cost, min, 0.0, INF)
+Rows = list[list[tuple[int, int, W, int]]]
+
+
 def remove_epsilons(fst: Fst) -> Fst:
     """An equal FST without arcs whose labels are both epsilon, connected; costs in single precision.
 
     States and the order of arcs are those that OpenFst's RmEpsilon leaves: every state gets the arcs of its
     epsilon closure, last one first.
     """
-    arcs, finals = fst.lists(), fst.finals.tolist()
-    entered = {fst.start} | {a[3] for row in arcs for a in row if not is_epsilon(a)}
     if fst.start < 0:
         return fst
-    for s in _after_their_epsilons(arcs):
-        if s in entered:
-            arcs[s], finals[s] = _closed(s, arcs, finals)
-    arcs = [row if s in entered else [] for s, row in enumerate(arcs)]
+    arcs, finals = remove_from_rows(fst.lists(), fst.finals.tolist(), fst.start, TROPICAL)
     return connect(Fst.from_lists(arcs, finals, fst.start))
 
 
-def _after_their_epsilons(arcs: list[list[Arc]]) -> list[int]:
+def remove_from_rows(
+    arcs: Rows[W], finals: list[W], start: int, semiring: Semiring[W]
+) -> tuple[Rows[W], list[W]]:
+    """The same for arcs and ends in lists, with any weights; what is on no path stays."""
+    arcs, finals = list(arcs), list(finals)
+    entered = {start} | {a[3] for row in arcs for a in row if a[0] or a[1]}
+    for s in _after_their_epsilons(arcs):
+        if s in entered:
+            arcs[s], finals[s] = _closed(s, arcs, finals, semiring)
+    return [row if s in entered else [] for s, row in enumerate(arcs)], finals
+
+
+def _after_their_epsilons(arcs: Rows[W]) -> list[int]:
     """States in an order in which those that an epsilon leads to come first (as far as there is no cycle)."""
-    targets = [[a[3] for a in row if is_epsilon(a)] for row in arcs]
+    targets = [[a[3] for a in row if a[0] == a[1] == 0] for row in arcs]
     state, order = [0] * len(arcs), []
     for root in range(len(arcs)):
         stack = [root] if not state[root] else []
@@ -66,36 +90,39 @@ def _after_their_epsilons(arcs: list[list[Arc]]) -> list[int]:
     return order
 
 
-def _closed(source: int, arcs: list[list[Arc]], finals: list[float]) -> tuple[list[Arc], float]:
-    """Arcs and final cost of a state with those of all states that epsilons lead to from it."""
-    distance = _distances(source, arcs)
-    found: dict[tuple[int, int, int], float] = {}
-    final, waiting, visited = INF, [source], set()
+def _closed(
+    source: int, arcs: Rows[W], finals: list[W], semiring: Semiring[W]
+) -> tuple[list[tuple[int, int, W, int]], W]:
+    """Arcs and final weight of a state with those of all states that epsilons lead to from it."""
+    times, plus, _, zero = semiring
+    distance = _distances(source, arcs, semiring)
+    found: dict[tuple[int, int, int], W] = {}
+    final, waiting, visited = zero, [source], set()
     while waiting:
         s = waiting.pop()
         if s in visited:
             continue
         visited.add(s)
-        for arc in arcs[s]:
-            if is_epsilon(arc):
-                if arc[3] not in visited:
-                    waiting.append(arc[3])
+        for i, o, w, t in arcs[s]:
+            if i == o == 0:
+                if t not in visited:
+                    waiting.append(t)
                 continue
-            key, cost = (arc[0], arc[1], arc[3]), float(F32(distance[s]) + F32(arc[2]))
-            found[key] = min(found.get(key, INF), cost)
-        final = min(final, float(F32(distance[s]) + F32(finals[s])))
+            key, weight = (i, o, t), times(distance[s], w)
+            found[key] = plus(found[key], weight) if key in found else weight
+        final = plus(final, times(distance[s], finals[s]))
     return [(i, o, w, t) for (i, o, t), w in reversed(found.items())], final
 
 
-def _distances(source: int, arcs: list[list[Arc]]) -> dict[int, float]:
-    """Lowest cost of epsilons from `source` to every state they lead to."""
-    distance, waiting = {source: 0.0}, [source]
+def _distances(source: int, arcs: Rows[W], semiring: Semiring[W]) -> dict[int, W]:
+    """Best weight of epsilons from `source` to every state they lead to."""
+    distance, waiting = {source: semiring.one}, [source]
     while waiting:
         s = waiting.pop()
-        for arc in arcs[s]:
-            if is_epsilon(arc):
-                cost = float(F32(distance[s]) + F32(arc[2]))
-                if cost < distance.get(arc[3], INF):
-                    distance[arc[3]] = cost
-                    waiting.append(arc[3])
+        for i, o, w, t in arcs[s]:
+            if i == o == 0:
+                old, new = distance.get(t, semiring.zero), semiring.times(distance[s], w)
+                if (best := semiring.plus(old, new)) != old:
+                    distance[t] = best
+                    waiting.append(t)
     return distance

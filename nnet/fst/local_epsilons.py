@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnet.fst.arrays import Arc, Fst
+from nnet.fst.arrays import Arc, Fst, plus_cost
 from nnet.fst.components import strong_components
 from nnet.fst.order import connect
 
 INF = float("inf")
 GONE = -1  # the target of an arc that was removed
-
-
-def plus_cost(a: float, b: float) -> float:
-    """The sum of two costs in single precision."""
-    return float(np.float32(a + b))
 
 
 def remove_epsilons_locally(fst: Fst) -> Fst:

@@ -108,3 +108,43 @@ def reverse(fst: Fst) -> Fst:
         np.concatenate([ends + 1, fst.sources + 1]),
         finals,
     )
+
+
+def depth_first(fst: Fst) -> tuple[list[int], list[int], bool]:
+    """States as a depth-first search meets and as it leaves them, and whether it found no cycle (DfsVisit).
+
+    It begins with the start, then goes on with states that are left over, by number.
+    """
+    following = [row.tolist() for row in fst.successors()]
+    met: list[int] = []
+    left: list[int] = []
+    state = [0] * fst.num_states  # 1: on the path, 2: left
+    acyclic = True
+    roots = [fst.start, *range(fst.num_states)] if fst.start >= 0 else []
+    for root in roots:
+        path = [] if state[root] else [(root, 0)]
+        while path:
+            s, k = path.pop()
+            if k == 0:
+                met.append(s)
+                state[s] = 1
+            if k == len(following[s]):
+                state[s] = 2
+                left.append(s)
+                continue
+            path.append((s, k + 1))
+            t = following[s][k]
+            acyclic = acyclic and state[t] != 1
+            if state[t] == 0:
+                path.append((t, 0))
+    return met, left, acyclic
+
+
+def topological_order(fst: Fst) -> np.ndarray | None:
+    """(S,) numbers for states such that arcs lead upwards; None if there is a cycle (TopSort)."""
+    _, left, acyclic = depth_first(fst)
+    if not acyclic or len(left) < fst.num_states:
+        return None
+    order = np.empty(fst.num_states, np.int64)
+    order[left[::-1]] = np.arange(fst.num_states)
+    return order

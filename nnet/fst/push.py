@@ -11,12 +11,28 @@ from nnet.fst.order import connect, with_costs
 
 MAX_STEPS = 200  # of the power method
 CHECKED_EVERY = 5  # steps
+UNDERFLOW = 100.0  # exp(-cost) of larger costs is nothing
+STEPS = 32  # of one octave in a table
+ROOTS = np.array([2.0 ** (i / STEPS) for i in range(STEPS)])
+CUBIC, SQUARE, LINEAR = (
+    float.fromhex(c) / STEPS**n
+    for c, n in (("0x1.c6af84b912394p-5", 3), ("0x1.ebfce50fac4f3p-3", 2), ("0x1.62e42ff0c52d6p-1", 1))
+)
 OWN_SHARE = 0.1  # of its old value that a state keeps, so that linear FSTs converge
 
 
 def exp32(costs: np.ndarray) -> np.ndarray:
-    """exp(-cost) in single precision, correctly rounded, as the C library's expf is but for rare cases."""
-    return np.exp(-costs.astype(np.float64)).astype(np.float32).astype(np.float64)
+    """exp(-cost) in single precision with the rounding of the C library's expf, which is a polynomial.
+
+    exp(x) = 2^(k/32) 2^(r/32), k an integer and |r| at most 1/2 (Arm's optimized routines, in glibc).
+    """
+    x = np.where(costs < UNDERFLOW, -costs.astype(np.float64), -UNDERFLOW)
+    z = x * (float.fromhex("0x1.71547652b82fep+0") * STEPS)
+    k = np.rint(z)
+    r = z - k
+    power = np.ldexp(ROOTS[k.astype(np.int64) % STEPS], np.floor_divide(k, STEPS).astype(np.int64))
+    y = ((CUBIC * r + SQUARE) * (r * r) + (LINEAR * r + 1.0)) * power
+    return np.where(costs < UNDERFLOW, y.astype(np.float32).astype(np.float64), 0.0)
 
 
 def push_special(fst: Fst, delta: float) -> Fst:
