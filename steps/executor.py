@@ -148,10 +148,10 @@ class LocalExecutor:
                 f"# {shlex.join(job.argv)}\n# Started at {time.ctime(start)}\n#\n", encoding="utf-8"
             )
         nice = 10 if job.background else 0
-        status = self._nursery.run(job.argv, job.log, nice, {**job.env, **env})
+        status, cpu = self._nursery.run(job.argv, job.log, nice, {**job.env, **env})
         seconds = int(time.time() - start)
         with naming(job.log), job.log.open("a", encoding="utf-8") as log:
-            log.write(f"# Accounting: time={seconds} threads=1\n")
+            log.write(f"# Accounting: time={seconds} threads=1 cpu={cpu:.2f}\n")
             log.write(f"# Ended (code {status}) at {time.ctime()}, elapsed time {seconds} seconds\n")
         return status
 
@@ -185,7 +185,7 @@ class CommandExecutor(LocalExecutor):
         options = self.gpu_options if job.gpu else []
         variables = [*self.variables, *(f"{k}={v}" for k, v in {**job.env, **env}.items())]
         argv = [*self.wrapper, *options, str(job.log), "env", *variables, *job.argv]
-        status = self._nursery.run(argv, own_log, 0, {})
+        status = self._nursery.run(argv, own_log, 0, {}).status
         if status == 0:
             own_log.unlink(missing_ok=True)
         elif not job.log.exists() and own_log.exists():

@@ -2,8 +2,7 @@
 it when it ends.
 
 It reads one JSON object per line from standard input, {"id", "argv", "log", "nice", "env"}, starts the job
-and answers
-{"id", "status"} when it has ended. When its input ends (the driver is gone, however it
+and answers {"id", "status", "cpu"} (seconds of processor time) when it has ended. When its input ends (the driver is gone, however it
 died) it kills every job that still runs. A job `python -m MODULE ...` of this code base is a fork that calls
 MODULE.main,
 with numpy and the libraries already imported; any other command is executed.
@@ -24,6 +23,8 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+from nnet.allocation import keep_freed_memory
+
 GRACE = 3.0  # seconds between asking a job to end and killing it
 PR_SET_PDEATHSIG = 1
 TERMINATED = 128 + signal.SIGTERM
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module)
         except ImportError:
             continue  # the job that needs it reports it in its own log
+    keep_freed_memory()
     gc.collect()
     gc.freeze()  # a collection in a job must not touch, and so copy, the pages it shares with us
     Nursery(sys.stdin.fileno(), os.dup(sys.stdout.fileno())).serve()
@@ -109,12 +111,13 @@ class Nursery:
 
     def _reap(self) -> None:
         while self.jobs:
-            pid, state = os.waitpid(-1, os.WNOHANG)
+            pid, state, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 return
             job = self.jobs.pop(pid, None)
             if job is not None:
-                self._answer({"id": job, "status": os.waitstatus_to_exitcode(state)})
+                seconds = round(usage.ru_utime + usage.ru_stime, 2)
+                self._answer({"id": job, "status": os.waitstatus_to_exitcode(state), "cpu": seconds})
 
     def _answer(self, message: dict[str, Any]) -> None:
         with suppress(BrokenPipeError):  # the driver is gone; the end of our input follows

@@ -11,9 +11,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 LOST = 255  # the status of jobs whose nursery died
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit status (negative: the signal) and its seconds of processor time."""
+
+    status: int = LOST
+    cpu: float = 0.0
 
 
 class NurseryClient:
@@ -36,11 +43,11 @@ class NurseryClient:
             if not self._closed:
                 self._running()
 
-    def run(self, argv: Sequence[str], log: Path, nice: int, env: Mapping[str, str]) -> int:
-        """Run a command, its output appended to `log`, and return its exit status (negative: the signal)."""
+    def run(self, argv: Sequence[str], log: Path, nice: int, env: Mapping[str, str]) -> Ended:
+        """Run a command, its output appended to `log`, and tell how it ended."""
         with self._lock:
             if self._closed:
-                return LOST
+                return Ended()
             number = next(self._ids)
             process = self._running()
             reply = self._waiting[number] = Reply(process)
@@ -49,9 +56,9 @@ class NurseryClient:
                 self._send(process, request)
             except BrokenPipeError:
                 self._waiting.pop(number, None)
-                return LOST
+                return Ended()
         reply.ended.wait()
-        return reply.status
+        return reply.how
 
     def close(self) -> None:
         """End the nursery and with it all jobs; returns when they are gone."""
@@ -81,19 +88,19 @@ class NurseryClient:
         with process.stdout as answers:
             for line in answers:
                 message = json.loads(line)
-                self._settle(message["id"], message["status"])
+                self._settle(message["id"], Ended(message["status"], message["cpu"]))
         process.wait()
         with self._lock:
             _close(process)
             lost = [number for number, reply in self._waiting.items() if reply.process is process]
         for number in lost:
-            self._settle(number, LOST)
+            self._settle(number, Ended())
 
-    def _settle(self, number: int, status: int) -> None:
+    def _settle(self, number: int, how: Ended) -> None:
         with self._lock:
             reply = self._waiting.pop(number, None)
         if reply is not None:
-            reply.status = status
+            reply.how = how
             reply.ended.set()
 
     def _send(self, process: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
@@ -115,4 +122,4 @@ class Reply:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.ended = threading.Event()
-        self.status = LOST
+        self.how = Ended()

