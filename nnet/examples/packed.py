@@ -53,13 +53,12 @@ class PackedIo:
 
 @dataclass
 class Layout:
-    """How the examples of one structure are built: their length in bytes, their ios, and the bytes they
-    share.
+    """How the examples of one structure are built: their length in bytes, their ios, and a pattern of the
+    bytes they share.
     """
 
     ios: tuple[PackedIo, ...]
-    shared_at: np.ndarray
-    shared: np.ndarray
+    pattern: re.Pattern[bytes]
     length: int
     starts: list[int] = field(default_factory=list)
 
@@ -77,11 +76,9 @@ class Layout:
         """The largest number of rows of any io, the output cut to one frame if `frame` is given."""
         return max(1 if io.name == "output" and frame is not None else io.rows for io in self.ios)
 
-    def fits(self, data: np.ndarray, start: int) -> bool:
+    def fits(self, data: bytes | mmap.mmap, start: int) -> bool:
         """Whether the bytes from `start` are an example of this layout."""
-        if start + self.length > len(data):
-            return False
-        return bool(np.array_equal(data[start : start + self.length][self.shared_at], self.shared))
+        return self.pattern.match(data, start) is not None
 
 
 class PackedArchive:
@@ -169,7 +166,6 @@ def open_packed(rspecifier: str) -> PackedArchive | None:
         return None
     with path.open("rb") as stream:
         data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    view = np.frombuffer(data, np.uint8)
     layouts: list[Layout] = []
     order = []
     position = 0
@@ -178,7 +174,7 @@ def open_packed(rspecifier: str) -> PackedArchive | None:
         if key is None:
             return None
         start = key.end()
-        number = next((i for i, layout in enumerate(layouts) if layout.fits(view, start)), len(layouts))
+        number = next((i for i, layout in enumerate(layouts) if layout.fits(data, start)), len(layouts))
         if number == len(layouts):
             layout = take_apart(data, start)
             if layout is None or number >= MOST_LAYOUTS:
@@ -210,11 +206,12 @@ def take_apart(data: bytes | mmap.mmap, start: int) -> Layout | None:
     if data[position : position + len(_EXAMPLE_END)] != _EXAMPLE_END:
         return None
     end = position + len(_EXAMPLE_END)
-    is_shared = np.ones(end - start, bool)
+    pattern, done = b"", start
     for a, b in values:
-        is_shared[a - start : b - start] = False
-    at = np.flatnonzero(is_shared)
-    return Layout(tuple(ios), at, np.frombuffer(data[start:end], np.uint8)[at].copy(), end - start)
+        pattern += re.escape(data[done:a]) + b".{%d}" % (b - a)
+        done = b
+    pattern += re.escape(data[done:end])
+    return Layout(tuple(ios), re.compile(pattern, re.DOTALL), end - start)
 
 
 def _take_io(data, position: int, start: int):  # type: ignore[no-untyped-def]
