@@ -41,7 +41,10 @@ class Comparison(NamedTuple):
 def run(
     command: Sequence[object], env: Mapping[str, str] | None = None, folder: str | os.PathLike[str] = "."
 ) -> Cost:
-    """Run a command quietly in `folder`, `env` added to its environment. Raises RuntimeError with its last lines if it fails."""
+    """Run a command quietly in `folder`, `env` added to its environment.
+
+    Raises RuntimeError with its last lines if it fails.
+    """
     with tempfile.TemporaryFile() as log:
         start = time.monotonic()
         child = subprocess.Popen(

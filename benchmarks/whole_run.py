@@ -3,8 +3,9 @@
 usage: python -m benchmarks.whole_run --data DIR [--jobs 2] [--epochs 4] [--repeats 1] [--stages]
                                       [--kaldi KALDI/src --kaldi-steps KALDI/egs/wsj/s5]
 
---data is what `egs.fsdd.run --kaldi` takes; the options are that recipe's. Processor time is that of all processes
-of a run. --stages adds a table of our jobs by kind: how many, and their processor and wall seconds in all.
+--data is what `egs.fsdd.run --kaldi` takes; the options are that recipe's. Processor time is that of all
+processes of a run. --stages adds a table of our jobs by kind: how many, and their processor and wall seconds
+in all.
 """
 
 from __future__ import annotations

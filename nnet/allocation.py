@@ -11,8 +11,8 @@ KEPT = 1 << 30  # bytes: no array of a minibatch is larger
 def keep_freed_memory() -> None:
     """Let the C library neither map large arrays afresh nor give their pages back; nothing without glibc.
 
-    By default every array above some size is mapped, zeroed page by page, and unmapped again: 40 000 page faults
-    and a tenth of the time of a job of 23 small minibatches.
+    By default every array above some size is mapped, zeroed page by page, and unmapped again: 40 000 page
+    faults and a tenth of the time of a job of 23 small minibatches.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

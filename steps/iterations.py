@@ -141,14 +141,14 @@ class Training:
             record["components"] = component_sums(stats, change, norms(nnet.components))
             write_progress_log(exp.log(f"progress.{number + 1}"), nnet, change, norms(model.nnet.components))
             write_json(exp.record(number), record)
-            write_model(model.with_nnet(nnet), exp.model(number + 1))
+            write_model(model.with_trained(nnet), exp.model(number + 1))
             self._tidy(iteration)
             self.diagnostics.add(number + 1)
             clock.passed(iteration, seconds)
             self.run.say(progress_line(self.schedule, record, self.diagnostics.latest(), clock))
             self.after_iteration(number)
 
-        return model.with_nnet(nnet), store
+        return model.with_trained(nnet), store
 
     def _outcomes(self, iteration: Iteration, futures: list[Future[float] | None]) -> list[Outcome]:
         """Results of all jobs. Raises JobFailed for a job that failed otherwise than by diverging."""

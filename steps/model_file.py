@@ -19,6 +19,8 @@ class RawNnet:
         """The same with another network."""
         return RawNnet(nnet)
 
+    with_trained = with_nnet
+
 
 Model = AmNnet | RawNnet
 

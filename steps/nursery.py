@@ -2,10 +2,10 @@
 it when it ends.
 
 It reads one JSON object per line from standard input, {"id", "argv", "log", "nice", "env"}, starts the job
-and answers {"id", "status", "cpu"} (seconds of processor time) when it has ended. When its input ends (the driver is gone, however it
-died) it kills every job that still runs. A job `python -m MODULE ...` of this code base is a fork that calls
-MODULE.main,
-with numpy and the libraries already imported; any other command is executed.
+and answers {"id", "status", "cpu"} (seconds of processor time) when it has ended. When its input ends (the
+driver is gone, however it died) it kills every job that still runs. A job `python -m MODULE ...` of this code
+base is a fork that calls MODULE.main, with numpy and the libraries already imported; any other command is
+executed.
 """
 
 from __future__ import annotations

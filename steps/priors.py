@@ -9,16 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from nnet.combination import set_test_modes
-from nnet.examples.merge import group_examples
-from nnet.examples.minibatch import to_minibatch
-from nnet.examples.minibatch_size import parse_minibatch_sizes
-from nnet.examples.shuffle import subset
+from nnet.examples.stream import StreamOptions, stream_minibatches
 from nnet.files import atomic_write
 from nnet.formats.basic import open_output
-from nnet.formats.examples import EXAMPLE
 from nnet.formats.matrix import write_vector
 from nnet.formats.model import read_am, read_nnet, write_am
-from nnet.formats.tables import read_table
 from nnet.graph.plan import PlanCache
 from nnet.score import compute
 from steps.run import Run, python_job
@@ -90,10 +85,8 @@ def posterior_sum(model: str, rspecifier: str, count: int, seed: int) -> np.ndar
     """
     nnet = set_test_modes(read_nnet(model))
     plans, total = PlanCache(nnet), np.zeros(nnet.output_dim("output"))
-    examples = (eg for _, eg in read_table(rspecifier, EXAMPLE))
-    chosen, _ = subset(examples, count, np.random.default_rng(seed), randomize_order=False)
-    for group in group_examples(chosen, parse_minibatch_sizes(MINIBATCH_SIZE)):
-        batch = to_minibatch(group, nnet.input_names(), nnet.output_names())
+    how = StreamOptions(MINIBATCH_SIZE, srand=seed, subset=count)
+    for batch in stream_minibatches(rspecifier, nnet, how):
         y = compute(nnet, plans, batch).output("output")
         total += np.exp(y).sum(axis=(0, 1), dtype=np.float64)
     return total

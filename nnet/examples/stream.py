@@ -16,7 +16,7 @@ from nnet.examples.merge import MergingStats, group_examples
 from nnet.examples.minibatch import to_minibatch
 from nnet.examples.minibatch_size import MinibatchSizes, parse_minibatch_sizes
 from nnet.examples.packed import PackedArchive, open_packed
-from nnet.examples.shuffle import shuffle
+from nnet.examples.shuffle import shuffle, subset
 from nnet.formats.examples import EXAMPLE, NnetExample
 from nnet.formats.tables import read_table
 from nnet.graph.network import Nnet
@@ -30,14 +30,16 @@ class StreamOptions:
     """What `nnet3-copy-egs --frame | nnet3-shuffle-egs | nnet3-merge-egs` would be told.
 
     `frame`: keep only this labelled frame, -1 keeps all. `shuffle_buffer_size`: 0 shuffles everything, -1
-    nothing. `change`, if given, makes something else of every example before it is merged. Of the minibatches
-    every `parts`-th from number `part` is made.
+    nothing. `subset`: keep so many at random, before shuffling; -1 keeps all. `change`, if given, makes
+    something else of every example before it is merged. Of the minibatches every `parts`-th from number
+    `part` is made.
     """
 
     minibatch_size: str
     frame: int = -1
     shuffle_buffer_size: int = -1
     srand: int = 0
+    subset: int = -1
     change: Callable[[NnetExample], NnetExample] | None = None
     part: int = 0
     parts: int = 1
@@ -89,7 +91,7 @@ def stream_minibatches(
         if options.frame >= 0:
             select = FrameSelector(frame=str(options.frame))
             examples = (kept for eg in examples if (kept := select(eg)) is not None)
-        shuffled = shuffled_by(examples, options.shuffle_buffer_size, rng)
+        shuffled = _arranged(examples, options, rng)
         changed = shuffled if options.change is None else map(options.change, shuffled)
         groups = group_examples(changed, sizes, stats)
         for group in islice(groups, options.part, None, options.parts):
@@ -103,6 +105,12 @@ def stream_minibatches(
 def shuffled_by(items: Iterable[Item], buffer_size: int, rng: np.random.Generator) -> Iterable[Item]:
     """`items` shuffled in a buffer of so many; 0 shuffles everything, -1 nothing."""
     return items if buffer_size < 0 else shuffle(items, rng, buffer_size)
+
+
+def _arranged(items: Iterable[Item], options: StreamOptions, rng: np.random.Generator) -> Iterable[Item]:
+    if options.subset >= 0:
+        items, _ = subset(items, options.subset, rng, randomize_order=False)
+    return shuffled_by(items, options.shuffle_buffer_size, rng)
 
 
 def _from_packed(
@@ -120,7 +128,7 @@ def _from_packed(
         items = [item for item in packed.order if has[item[0]]]
     frame = options.frame if options.frame >= 0 else None
     groups = group_examples(
-        shuffled_by(items, options.shuffle_buffer_size, rng),
+        _arranged(items, options, rng),
         sizes,
         stats,
         structure_of=lambda item: item[0],

@@ -40,6 +40,10 @@ class AmNnet:
         kept = self.priors if self.priors.size == nnet.output_dim("output") else np.zeros(0, np.float32)
         return AmNnet(self.transitions, nnet, left, right, kept)
 
+    def with_trained(self, nnet: Nnet) -> AmNnet:
+        """The same model with other parameters: `nnet` has the structure of its network, so contexts stay."""
+        return replace(self, nnet=nnet)
+
     def with_priors(self, priors: np.ndarray) -> AmNnet:
         """The same model with other priors. Raises ValueError unless there is one per output column."""
         if priors.size != self.nnet.output_dim("output"):

@@ -43,6 +43,13 @@ def test_output_goes_to_the_log_between_the_lines_of_run_pl(tmp_path: Path, exec
     assert lines[-1].startswith("# Ended (code 0)")
 
 
+def test_the_log_tells_the_processor_time_of_a_job(tmp_path: Path, executor: LocalExecutor) -> None:
+    busy = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    run_all(executor, [Job("a", (sys.executable, "-c", busy), tmp_path / "a.log")])
+    accounting = (tmp_path / "a.log").read_text().splitlines()[-2]
+    assert accounting.startswith("# Accounting: time=") and 0.3 <= float(accounting.split("cpu=")[1]) < 3
+
+
 def test_jobs_run_side_by_side_with_one_blas_thread(tmp_path: Path, executor: LocalExecutor) -> None:
     both = f"[ -e {tmp_path}/a ] && [ -e {tmp_path}/b ]"
     script = f"touch {tmp_path}/$0; until {both}; do sleep 0.01; done; echo $OPENBLAS_NUM_THREADS"

@@ -79,6 +79,18 @@ def test_packed_and_general_ways_make_the_same_minibatches(tmp_path, compress, n
     assert logs[0][-1] == logs[1][-1]
 
 
+@pytest.mark.parametrize("size", [0, 3, 1000])
+def test_a_random_subset_is_the_same_both_ways_and_keeps_so_many(tmp_path, size):
+    path = write_archive(tmp_path / "egs.ark")
+    options, nnet = StreamOptions("1", srand=2, subset=size), network(NETWORK)
+    fast = list(stream_minibatches(f"ark:{path}", nnet, options))
+    slow = list(stream_minibatches(f"ark:cat {path} |", nnet, options))
+    everything = list(stream_minibatches(f"ark:{path}", nnet, StreamOptions("1")))
+    assert len(fast) == len(slow) == min(size, len(everything)) and len(everything) > 3
+    for a, b in zip(fast, slow):
+        assert_equal(a, b)
+
+
 def test_dense_targets_are_packed_too(tmp_path):
     path = write_archive(tmp_path / "egs.ark", dense=True)
     options = StreamOptions("4")

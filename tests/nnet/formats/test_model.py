@@ -141,6 +141,13 @@ class TestAcousticModel:
         am.priors = np.ones(7, np.float32)
         assert am.with_nnet(network()).priors.size == 0
 
+    def test_other_parameters_leave_contexts_and_priors_alone(self, mdl):
+        am = read_am(mdl)
+        other = am.nnet.copy()
+        one, two = am.with_trained(other), am.with_nnet(other)
+        assert one.nnet is other and one.priors is am.priors
+        assert (one.left_context, one.right_context) == (two.left_context, two.right_context)
+
     def test_infinite_priors_are_not_written(self, mdl, tmp_path):
         am = read_am(mdl)
         am.priors = np.full(4, np.inf, np.float32)
