@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from nnet.formats.model import AmNnet, read_am
-from nnet.formats.tree import read_tree
+from nnet.formats.tree import ContextTree, read_tree
+from nnet.inference import ChunkOptions
 from steps.decode import read_text
-from steps.graph import GraphOptions, word_sequence
+from steps.graph import GraphOptions, decoding_graph, to_kaldifst, word_sequence
 from steps.lang import Lang, read_lang
-from steps.model_features import features_for
+from steps.model_features import chunks_for, features_for
 from steps.search import AcousticModel, best_path
 from steps.write_ali import write_ali_dir
 
@@ -45,10 +46,17 @@ class AlignCounts:
 
 
 class Aligner:
-    """Aligns with one monophone model. Raises ValueError for another kind of model, or one without priors."""
+    """Aligns with one model and its tree. Raises ValueError for a model that needs priors and has none."""
 
-    def __init__(self, am: AmNnet, lang: Lang, options: AlignOptions = AlignOptions()):
-        self.model, self.lang, self.options = AcousticModel(am), lang, options
+    def __init__(
+        self,
+        am: AmNnet,
+        tree: ContextTree,
+        lang: Lang,
+        options: AlignOptions = AlignOptions(),
+        chunks: ChunkOptions | None = None,
+    ):
+        self.model, self.tree, self.lang, self.options = AcousticModel(am, chunks), tree, lang, options
         self._graphs: dict[tuple[str, ...], Any] = {}
 
     def align(self, log_likelihoods: np.ndarray, words: Sequence[str]) -> tuple[np.ndarray, bool] | None:
@@ -63,7 +71,9 @@ class Aligner:
     def _graph(self, words: tuple[str, ...]) -> Any:
         if words not in self._graphs:
             slots = [[word] for word in words]
-            self._graphs[words] = word_sequence(self.lang, self.model.transitions, slots, self.options.graph)
+            phones = word_sequence(self.lang, slots, self.options.graph)
+            graph = decoding_graph(phones, self.tree, self.model.transitions, self.options.graph)
+            self._graphs[words] = to_kaldifst(graph)
         return self._graphs[words]
 
 
@@ -81,12 +91,11 @@ def align_data(
     word
     is not in the lexicon.
     """
-    am, counts = read_am(str(model)), AlignCounts()
-    aligner = Aligner(am, read_lang(lang_folder), options)
+    am, tree, counts = read_am(str(model)), read_tree(str(model.parent / "tree")), AlignCounts()
+    aligner = Aligner(am, tree, read_lang(lang_folder), options, chunks_for(model.parent))
     alignments = list(_alignments(aligner, model, data, counts, warn))
     if not alignments:
         raise ValueError(f"no utterance of {data} could be aligned with {model}")
-    tree = read_tree(str(model.parent / "tree"))
     write_ali_dir(folder, alignments, tree, am.transitions, lang_folder / "phones.txt")
     return counts
 

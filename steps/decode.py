@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from nnet.formats.model import AmNnet, read_am
 from nnet.formats.tables import random_access
 from nnet.inference import ChunkOptions
 from steps.lang import read_symbols
-from steps.model_features import features_for
+from steps.model_features import chunks_for, features_for
 from steps.search import AcousticModel, best_path, read_fst
 
 
@@ -93,6 +93,7 @@ def decode_data(
 
     An utterance without a path counts as empty. Raises ValueError for an utterance without a reference.
     """
+    options = replace(options, chunks=chunks_for(model.parent, options.chunks))
     decoder = Decoder(read_am(str(model)), graph, options)
     reference = read_text(data / "text")
     hypotheses = dict(hypothesize(decoder, model, data, options))

@@ -4,7 +4,7 @@ compute_cmvn_stats write them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from nnet.formats.kinds import GENERAL_MATRIX, MATRIX
 from nnet.formats.matrix import compress
 from nnet.formats.tables import TableWriter
 from steps.data_dir import read_map
+
+DELTA_WINDOW = 2  # frames on either side
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,16 @@ def make_mfcc(data: Path, options: MfccOptions = MfccOptions()) -> int:
     Raises ValueError naming a recording that is too short for one frame, has another rate than those before,
     or no speaker.
     """
+    return write_features(data, _features(data / "wav.scp", options))
+
+
+def write_features(data: Path, features: Iterable[tuple[str, np.ndarray]]) -> int:
+    """The same files from (utterance, features (frames, dim)); `data` has utt2spk. Raises ValueError."""
     speakers = read_map(data / "utt2spk")
     stats: dict[str, np.ndarray] = {}
     lengths = []
     with TableWriter(f"ark,scp:{data}/feats.ark,{data}/feats.scp", GENERAL_MATRIX) as out:
-        for key, feats in _features(data / "wav.scp", options):
+        for key, feats in features:
             if key not in speakers:
                 raise ValueError(f"{data / 'utt2spk'} has no speaker for utterance {key}")
             out.write(key, compress(feats))
@@ -121,3 +128,18 @@ def cmvn_stats(feats: np.ndarray) -> np.ndarray:
     stats = np.zeros((2, x.shape[1] + 1))
     stats[0, :-1], stats[1, :-1], stats[0, -1] = x.sum(0), (x * x).sum(0), len(x)
     return stats
+
+
+def add_deltas(feats: np.ndarray) -> np.ndarray:
+    """(frames, 3 dim) float32: features (frames, dim), their first and their second time derivatives.
+
+    Derivatives are regressions over two frames on either side; edge frames are repeated (Kaldi's add-deltas).
+    """
+    first = np.arange(-DELTA_WINDOW, DELTA_WINDOW + 1) / (2.0 * sum(k * k for k in range(1, DELTA_WINDOW + 1)))
+    parts, scales = [feats.astype(np.float64)], np.ones(1)
+    for _ in range(2):
+        scales = np.convolve(scales, first)
+        reach = len(scales) // 2
+        frames = np.clip(np.arange(len(feats))[:, None] + np.arange(-reach, reach + 1), 0, len(feats) - 1)
+        parts.append(np.einsum("tkd,k->td", parts[0][frames], scales))
+    return np.concatenate(parts, axis=1).astype(np.float32)

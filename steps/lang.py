@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,21 +48,38 @@ def topology_text(phones: Sequence[int], num_states: int = 3) -> str:
         f"<State> {s} <PdfClass> {s} <Transition> {s} 0.75 <Transition> {s + 1} 0.25 </State>\n"
         for s in range(num_states)
     )
-    numbers = " ".join(str(p) for p in phones)
-    return (
-        f"<Topology>\n<TopologyEntry>\n<ForPhones>\n{numbers}\n</ForPhones>\n"
-        f"{states}<State> {num_states} </State>\n</TopologyEntry>\n</Topology>\n"
+    return _entry(phones, f"{states}<State> {num_states} </State>\n")
+
+
+def chain_topology_text(phones: Sequence[int]) -> str:
+    """The topology of LF-MMI: one frame at least, the first with a pdf of its own (chain/gen_topo.py)."""
+    loop = "<Transition> 0 0.5 <Transition> 1 0.5"
+    return _entry(
+        phones, f"<State> 0 <ForwardPdfClass> 0 <SelfLoopPdfClass> 1 {loop} </State>\n<State> 1 </State>\n"
     )
 
 
-def write_lang(lang: Lang, folder: Path, num_states: int = 3, unknown: str = "<UNK>") -> None:
+def _entry(phones: Sequence[int], states: str) -> str:
+    numbers = " ".join(str(p) for p in phones)
+    return (
+        f"<Topology>\n<TopologyEntry>\n<ForPhones>\n{numbers}\n</ForPhones>\n"
+        f"{states}</TopologyEntry>\n</Topology>\n"
+    )
+
+
+def write_lang(
+    lang: Lang,
+    folder: Path,
+    topology: Callable[[Sequence[int]], str] = topology_text,
+    unknown: str = "<UNK>",
+) -> None:
     """Write the directory: phones.txt, words.txt, topo, lexicon.txt, oov.txt, phones/*. Raises OSError."""
     silence = [lang.silence]
     speech = [p for p in lang.phones if p != lang.silence]
     content = {
         "phones.txt": _symbols({**lang.phones, "#0": len(lang.phones) + 1}),
         "words.txt": _symbols({**lang.words, "#0": len(lang.words) + 1}),
-        "topo": topology_text(list(lang.phones.values()), num_states),
+        "topo": topology(list(lang.phones.values())),
         "oov.txt": f"{unknown}\n",
         "oov.int": f"{lang.words[unknown]}\n",
         "lexicon.txt": "".join(f"{w} {' '.join(p)}\n" for w, prons in lang.lexicon.items() for p in prons),
@@ -77,6 +94,13 @@ def write_lang(lang: Lang, folder: Path, num_states: int = 3, unknown: str = "<U
         content[f"phones/{name}.txt"] = "".join(f"{p}\n" for p in phones)
         content[f"phones/{name}.int"] = "".join(f"{n}\n" for n in numbers)
         content[f"phones/{name}.csl"] = ":".join(numbers) + "\n"
+    numbers = [str(n) for n in lang.phones.values()]
+    content["phones/sets.int"] = "".join(f"{n}\n" for n in numbers)
+    content["phones/roots.int"] = "".join(
+        f"{'not-shared not-split' if p == lang.silence else 'shared split'} {n}\n"
+        for p, n in lang.phones.items()
+    )
+    content["phones/extra_questions.int"] = ""
     content["phones/disambig.int"] = f"{len(lang.phones) + 1}\n"
     (folder / "phones").mkdir(parents=True, exist_ok=True)
     for name, text in content.items():

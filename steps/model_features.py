@@ -1,15 +1,18 @@
-"""Features of a data directory, normalised the way a trained model wants them."""
+"""What a trained model wants: features of a data directory normalised its way, its rate of output frames."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from nnet.formats.kinds import DOUBLE_MATRIX, MATRIX
 from nnet.formats.tables import random_access, read_table
+from nnet.inference import ChunkOptions
 from steps.data_dir import cmvn_options, normalise, read_map
+from steps.texts import read_int
 
 
 def features_for(model_dir: Path, data: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -30,3 +33,14 @@ def features_for(model_dir: Path, data: Path) -> Iterator[tuple[str, np.ndarray]
             if speaker is None or speaker not in stats:
                 raise ValueError(f"{data}: no cmvn statistics for utterance {utterance} (speaker {speaker})")
             yield utterance, normalise(x, stats[speaker], cmvn)
+
+
+def subsampling_factor(model_dir: Path) -> int:
+    """Input frames per output frame of the model in `model_dir`: its frame_subsampling_factor, else 1."""
+    path = model_dir / "frame_subsampling_factor"
+    return read_int(path) if path.is_file() else 1
+
+
+def chunks_for(model_dir: Path, chunks: ChunkOptions = ChunkOptions()) -> ChunkOptions:  # noqa: B008 - frozen
+    """`chunks` with the rate of output frames of the model in `model_dir`."""
+    return replace(chunks, frame_subsampling_factor=subsampling_factor(model_dir))

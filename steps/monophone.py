@@ -10,7 +10,6 @@ import numpy as np
 from nnet.formats.topology import read_topology_file
 from nnet.formats.transitions import TransitionModel, transition_model
 from nnet.formats.tree import ContextTree, monophone_tree
-from steps.graph import state_tables
 from steps.lang import Lang
 
 NUM_STATES = 3  # HMM states of every phone in lang directories of ours
@@ -21,6 +20,26 @@ def monophone_model(lang_folder: Path, lang: Lang) -> tuple[ContextTree, Transit
     topology = read_topology_file(str(lang_folder / "topo"))
     tree = monophone_tree({p: NUM_STATES for p in lang.phones.values()})
     return tree, transition_model(tree, topology)
+
+
+def state_tables(model: TransitionModel) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
+    """Transition-ids by (phone, HMM state): of leaving the state, and of its self-loop.
+
+    Raises ValueError if a state has several of either: then phones have contexts, or states may be skipped.
+    """
+    ids = np.arange(1, model.num_ids + 1)
+    keys = zip(model.phone_of(ids).tolist(), model.hmm_state_of(ids).tolist())
+    leave: dict[tuple[int, int], int] = {}
+    stay: dict[tuple[int, int], int] = {}
+    for key, i, loops in zip(keys, ids.tolist(), model.is_self_loop(ids).tolist()):
+        table = stay if loops else leave
+        if key in table:
+            raise ValueError(
+                f"phone {key[0]} has several transitions of a kind in HMM state {key[1]}: only left-to-right "
+                "monophone models have alignments of known lengths"
+            )
+        table[key] = i
+    return leave, stay
 
 
 def shares(total: int, parts: int) -> list[int]:

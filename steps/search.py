@@ -16,10 +16,13 @@ FLOOR = 1.0e-20  # of priors
 
 
 class AcousticModel:
-    """Log-likelihoods, up to a constant, from a network with priors. Raises ValueError if it has none."""
+    """Log-likelihoods, up to a constant, from a network with priors. Raises ValueError if it has none.
+
+    Models with a chain topology need no priors: their outputs are scores already.
+    """
 
     def __init__(self, am: AmNnet, chunks: ChunkOptions | None = None, ivector_period: int = 10):
-        if not len(am.priors):
+        if not len(am.priors) and am.transitions.topology.is_hmm:
             raise ValueError("the model has no priors; run nnet3-am-adjust-priors first")
         self.transitions, self.ivector_period = am.transitions, ivector_period
         self.num_pdfs = am.nnet.output_dim("output")
@@ -29,11 +32,11 @@ class AcousticModel:
                 f"{self.num_pdfs}"
             )
         self._pdf_of_id = am.transitions.pdf_of(np.arange(1, am.transitions.num_ids + 1))
-        self._log_priors = np.log(np.maximum(am.priors, FLOOR))
+        self._log_priors = np.log(np.maximum(am.priors, FLOOR)) if len(am.priors) else np.float32(0)
         self._inference = Inference(set_test_modes(am.nnet), chunks or ChunkOptions())
 
     def log_likelihoods(self, feats: np.ndarray, ivectors: np.ndarray | None = None) -> np.ndarray:
-        """(frames, pdfs): log posteriors minus log priors."""
+        """(output frames, pdfs): log posteriors minus log priors, or what a chain model puts out."""
         y = self._inference.compute(feats, ivectors, self.ivector_period)
         return np.asarray(y - self._log_priors)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from egs.digits.corpus import Utterance
 from nnet.formats.transitions import TransitionModel
+from nnet.formats.tree import ContextTree
 from steps.features import MfccOptions
 from steps.lang import Lang
 from steps.monophone import NUM_STATES, monophone_model, transition_ids
@@ -43,8 +44,8 @@ def write_alignments(
     lang: Lang,
     lang_folder: Path,
     options: MfccOptions,
-) -> TransitionModel:
-    """Write an alignment directory for `corpus`, its features made with `options`; returns its model."""
+) -> tuple[ContextTree, TransitionModel]:
+    """Write an alignment directory for `corpus`, its features made with `options`; its tree and model."""
     tree, model = monophone_model(lang_folder, lang)
 
     def alignments() -> Iterator[tuple[str, np.ndarray]]:
@@ -54,4 +55,4 @@ def write_alignments(
             yield u.key, transition_ids(model, [lang.phones[p] for p, _ in u.phones], lengths)
 
     write_ali_dir(folder, alignments(), tree, model, lang_folder / "phones.txt")
-    return model
+    return tree, model

@@ -30,7 +30,7 @@ from nnet.inference import ChunkOptions
 from steps.data_dir import read_map
 from steps.decode import DecodeOptions, decode_data
 from steps.features import MfccOptions, make_mfcc
-from steps.graph import word_loop, write_graph
+from steps.graph import decoding_graph, word_loop, write_graph
 from steps.lang import make_lang, write_lang
 
 CONF = Path(__file__).parent / "conf"
@@ -129,8 +129,8 @@ def prepare(top: Path, seed: int) -> None:
     spoken = {p for u in corpus["train"] for p, _ in u.phones}
     lang = make_lang(pronunciations(corpus["train"]), more_phones=spoken)
     write_lang(lang, top / "lang")
-    model = write_alignments(top / "ali", corpus["train"], frames["train"], lang, top / "lang", MfccOptions())
-    write_graph(top / "graph", word_loop(lang, model), lang, model)
+    tree, model = write_alignments(top / "ali", corpus["train"], frames["train"], lang, top / "lang", MfccOptions())
+    write_graph(top / "graph", decoding_graph(word_loop(lang), tree, model), lang, model)
 
 
 def train(top: Path, folder: Path, options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from steps.decode import read_text
 from steps.features import MfccOptions, make_mfcc
-from steps.graph import word_sequence, write_graph
+from steps.graph import decoding_graph, word_sequence, write_graph
 from steps.lang import make_lang, read_lang, write_lang
 from steps.monophone import equal_alignment, monophone_model
 from steps.write_ali import write_ali_dir
@@ -105,8 +105,9 @@ def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
     write_lang(make_lang(lexicon), top / "lang")
     flat_start(top / "data" / "train", top / "lang", top / "ali0", seed)
     lang = read_lang(top / "lang")
-    _, model = monophone_model(top / "lang", lang)
-    write_graph(top / "graph", word_sequence(lang, model, [list(LEXICON)]), lang, model)
+    tree, model = monophone_model(top / "lang", lang)
+    graph = decoding_graph(word_sequence(lang, [list(LEXICON)]), tree, model)
+    write_graph(top / "graph", graph, lang, model)
 
 
 def write_data(folder: Path, recordings: Sequence[Recording]) -> None:

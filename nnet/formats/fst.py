@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnet.formats.kinds import Kind
 from nnet.formats.reader import KaldiInput
 from nnet.formats.streams import create_bytes, open_bytes
 from nnet.formats.writer import KaldiOutput, number
@@ -258,3 +259,12 @@ def _cost(value: float) -> str:
     if value == 0:
         return ""
     return "\tInfinity" if value == np.inf else f"\t{number(value)}"
+
+
+def _read_from_table(src: KaldiInput) -> Fst:
+    """Binary FSTs in tables have no header but their own (VectorFstHolder)."""
+    src.binary = src.peek_byte() == MAGIC & 0xFF
+    return read_fst(src)
+
+
+FST = Kind("FST", _read_from_table, write_fst, has_header=False)

@@ -16,10 +16,11 @@ pytest.importorskip("kaldialign")
 from nnet.formats.kinds import DOUBLE_MATRIX, INT_VECTOR, MATRIX
 from nnet.formats.model import AmNnet, read_am
 from nnet.formats.tables import TableWriter, read_table
+from nnet.formats.tree import monophone_tree
 from steps.decode import DecodeOptions, Decoder, decode_data, error_rate
 from steps.decode_command import Options, main
 from steps.features import cmvn_stats
-from steps.graph import word_loop, write_graph
+from steps.graph import decoding_graph, word_loop, write_graph
 from steps.options import parse
 from steps.search import best_path
 from tests.steps.toy import toy_feats, toy_ids, toy_lang, toy_model, write_toy_data
@@ -32,7 +33,8 @@ SAID = {"a": "no", "b": "on no", "c": "no no"}
 def toy(tmp_path: Path) -> Path:
     """A directory with lang, graph, exp/final.mdl and data."""
     lang, model = toy_lang(tmp_path)
-    write_graph(tmp_path / "graph", word_loop(lang, model), lang, model)
+    tree = monophone_tree(dict.fromkeys(lang.phones.values(), 3))
+    write_graph(tmp_path / "graph", decoding_graph(word_loop(lang), tree, model), lang, model)
     toy_model(tmp_path, model, lang)
     feats = {u: toy_feats(model, toy_ids(lang, model, p, 6 * len(p))) for u, p in SPOKEN.items()}
     write_toy_data(tmp_path / "data", feats, SAID)

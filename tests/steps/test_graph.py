@@ -13,11 +13,29 @@ pytest.importorskip("kaldifst")
 import kaldifst
 
 from nnet.formats.topology import HmmState, topology
-from nnet.formats.transitions import transition_model
-from nnet.formats.tree import monophone_tree
-from steps.graph import GraphOptions, word_loop, word_sequence, write_graph
+from nnet.formats.transitions import TransitionModel, transition_model
+from nnet.formats.tree import ContextTree, monophone_tree
+from nnet.fst.arrays import Fst
+from steps.graph import GraphOptions, decoding_graph, to_kaldifst, word_loop, word_sequence, write_graph
+from steps.lang import Lang
 from steps.search import best_path, read_fst
 from tests.steps.toy import toy_ids, toy_lang
+
+
+Model = tuple[Lang, ContextTree, TransitionModel]
+
+
+def toy(top: Path) -> Model:
+    """The toy language with its tree."""
+    lang, model = toy_lang(top)
+    return lang, monophone_tree(dict.fromkeys(lang.phones.values(), 3)), model
+
+
+def graph(
+    phones: Fst, tree: ContextTree, model: TransitionModel, options: GraphOptions = GraphOptions()
+) -> kaldifst.StdVectorFst:
+    """The decoding graph as the decoder takes it."""
+    return to_kaldifst(decoding_graph(phones, tree, model, options))
 
 
 def words_of(fst: kaldifst.StdVectorFst, ids: np.ndarray, num_ids: int) -> list[int] | None:
@@ -41,18 +59,18 @@ def words_of(fst: kaldifst.StdVectorFst, ids: np.ndarray, num_ids: int) -> list[
     ],
 )
 def test_a_loop_accepts_sequences_of_words(tmp_path: Path, phones: list[str], words: list[str]) -> None:
-    lang, model = toy_lang(tmp_path)
+    lang, tree, model = toy(tmp_path)
     ids = toy_ids(lang, model, phones, 5 * len(phones))
-    assert words_of(word_loop(lang, model), ids, model.num_ids) == [lang.words[w] for w in words]
+    assert words_of(graph(word_loop(lang), tree, model), ids, model.num_ids) == [lang.words[w] for w in words]
 
 
 @pytest.mark.parametrize(
     "phones", [["n"], ["n", "n"], ["n", "SIL", "o"], ["n", "o", "o"], ["SIL", "SIL", "n", "o"]]
 )
 def test_a_loop_accepts_nothing_else(tmp_path: Path, phones: list[str]) -> None:
-    lang, model = toy_lang(tmp_path)
+    lang, tree, model = toy(tmp_path)
     ids = toy_ids(lang, model, phones, 5 * len(phones))
-    assert words_of(word_loop(lang, model), ids, model.num_ids) is None
+    assert words_of(graph(word_loop(lang), tree, model), ids, model.num_ids) is None
 
 
 @pytest.mark.parametrize(
@@ -71,15 +89,15 @@ def test_a_loop_accepts_nothing_else(tmp_path: Path, phones: list[str]) -> None:
 def test_a_sequence_accepts_one_word_of_each_slot(
     tmp_path: Path, slots: list[list[str]], phones: list[str], accepted: bool
 ) -> None:
-    lang, model = toy_lang(tmp_path)
+    lang, tree, model = toy(tmp_path)
     ids = toy_ids(lang, model, phones, 4 * len(phones))
-    assert (words_of(word_sequence(lang, model, slots), ids, model.num_ids) is not None) == accepted
+    assert (words_of(graph(word_sequence(lang, slots), tree, model), ids, model.num_ids) is not None) == accepted
 
 
 def test_the_cost_of_a_path_is_that_of_its_transitions_words_and_silences(tmp_path: Path) -> None:
-    lang, model = toy_lang(tmp_path)
+    lang, tree, model = toy(tmp_path)
     options = GraphOptions(transition_scale=1.0, self_loop_scale=0.1, silence_probability=0.2)
-    fst = word_loop(lang, model, options)
+    fst = graph(word_loop(lang, options), tree, model, options)
     ids = toy_ids(lang, model, ["n", "o"], 10)  # six states, four self-loops
     chain = kaldifst.make_linear_acceptor(ids.tolist())
     best = kaldifst.shortest_path(kaldifst.compose(chain, fst))
@@ -89,26 +107,33 @@ def test_the_cost_of_a_path_is_that_of_its_transitions_words_and_silences(tmp_pa
 
 
 def test_a_word_without_pronunciation_is_named(tmp_path: Path) -> None:
-    lang, model = toy_lang(tmp_path)
+    lang, _, _ = toy(tmp_path)
     with pytest.raises(ValueError, match="the lexicon has no word 'maybe'"):
-        word_sequence(lang, model, [["maybe"]])
+        word_sequence(lang, [["maybe"]])
 
 
-def test_topologies_that_skip_states_are_refused(tmp_path: Path) -> None:
+def test_states_that_may_be_skipped_are(tmp_path: Path) -> None:
     lang, _ = toy_lang(tmp_path)
     states = [
         HmmState(0, 0, ((0, 0.5), (1, 0.25), (2, 0.25))),
         HmmState(1, 1, ((1, 0.75), (2, 0.25))),
         HmmState(-1, -1, ()),
     ]
-    model = transition_model(monophone_tree(dict.fromkeys((1, 2, 3), 2)), topology(states, [1, 2, 3]))
-    with pytest.raises(ValueError, match="only left-to-right monophone models"):
-        word_loop(lang, model)
+    tree = monophone_tree(dict.fromkeys((1, 2, 3), 2))
+    model = transition_model(tree, topology(states, [1, 2, 3]))
+    fst = graph(word_loop(lang), tree, model)
+    leave = {
+        (int(model.phone_of(i)), bool(model.is_final(i))): i
+        for i in range(1, model.num_ids + 1)
+        if not model.is_self_loop(i) and model.hmm_state_of(i) == 0
+    }
+    ids = np.array([leave[lang.phones["o"], True], leave[lang.phones["n"], True]])
+    assert words_of(fst, ids, model.num_ids) == [lang.words["on"]]
 
 
 def test_a_written_graph_reads_back(tmp_path: Path) -> None:
-    lang, model = toy_lang(tmp_path)
-    fst = word_loop(lang, model)
+    lang, tree, model = toy(tmp_path)
+    fst = decoding_graph(word_loop(lang), tree, model)
     write_graph(tmp_path / "graph", fst, lang, model)
     back = read_fst(tmp_path / "graph" / "HCLG.fst")
     ids = toy_ids(lang, model, ["n", "o"], 10)

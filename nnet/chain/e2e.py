@@ -1,0 +1,56 @@
+"""End-to-end supervision: an utterance may be any path of its training graph, whatever the time of its phones."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from nnet.formats.transitions import TransitionModel
+from nnet.fst.arrays import Fst
+from nnet.fst.compose import compose
+from nnet.fst.epsilons import remove_epsilons
+from nnet.fst.order import sort_arcs, with_labels
+from nnet.supervision import Supervision
+
+LIMIT = 1 << 30  # more frames than any utterance has
+
+
+def pdf_acceptor(graph: Fst, transitions: TransitionModel) -> Fst:
+    """An acceptor of pdf + 1, without epsilons, of the paths of `graph`, whose inputs are transition-ids.
+
+    (The first half of TrainingGraphToSupervisionE2e.) Raises ValueError for other labels.
+    """
+    labels = graph.ilabels.copy()
+    labels[labels > 0] = transitions.pdf_of(labels[labels > 0]) + 1
+    return remove_epsilons(with_labels(graph, labels, labels))
+
+
+def normalized(acceptor: Fst, normalization_fst: Fst) -> Fst:
+    """`acceptor` with the costs of `normalization_fst`; empty if that allows none of its paths
+    (AddWeightToSupervisionFstE2e).
+    """
+    return compose(acceptor, sort_arcs(normalization_fst), "second")
+
+
+def shortest_length(acceptor: Fst) -> int:
+    """The least number of labels on a path; LIMIT if there is no path."""
+    if acceptor.start < 0:
+        return LIMIT
+    arcs, final = list(acceptor.successors()), np.isfinite(acceptor.finals)
+    length = {acceptor.start: 0}
+    queue = deque([acceptor.start])
+    while queue:
+        s = queue.popleft()
+        if final[s]:
+            return length[s]
+        for t in arcs[s].tolist():
+            if t not in length:
+                length[t] = length[s] + 1
+                queue.append(t)
+    return LIMIT
+
+
+def end_to_end(acceptor: Fst, num_frames: int, num_pdfs: int, weight: float = 1.0) -> Supervision:
+    """The supervision of one sequence of `num_frames` output frames that may be any path of `acceptor`."""
+    return Supervision(weight, 1, num_frames, num_pdfs, True, (acceptor,))

@@ -1,0 +1,1 @@
+"""Flat-start LF-MMI: from recordings and transcripts alone."""
