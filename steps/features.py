@@ -135,7 +135,9 @@ def add_deltas(feats: np.ndarray) -> np.ndarray:
 
     Derivatives are regressions over two frames on either side; edge frames are repeated (Kaldi's add-deltas).
     """
-    first = np.arange(-DELTA_WINDOW, DELTA_WINDOW + 1) / (2.0 * sum(k * k for k in range(1, DELTA_WINDOW + 1)))
+    first = np.arange(-DELTA_WINDOW, DELTA_WINDOW + 1) / (
+        2.0 * sum(k * k for k in range(1, DELTA_WINDOW + 1))
+    )
     parts, scales = [feats.astype(np.float64)], np.ones(1)
     for _ in range(2):
         scales = np.convolve(scales, first)

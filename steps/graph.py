@@ -94,9 +94,7 @@ def word_loop(lang: Lang, options: GraphOptions = GraphOptions()) -> Fst:
     return graph.fst(loop)
 
 
-def word_sequence(
-    lang: Lang, slots: Sequence[Sequence[str]], options: GraphOptions = GraphOptions()
-) -> Fst:
+def word_sequence(lang: Lang, slots: Sequence[Sequence[str]], options: GraphOptions = GraphOptions()) -> Fst:
     """One word out of each slot in turn, equally likely, optional silence around them, out of phones."""
     graph = PhoneGraph(lang, options)
     place = graph.state()

@@ -129,7 +129,9 @@ def prepare(top: Path, seed: int) -> None:
     spoken = {p for u in corpus["train"] for p, _ in u.phones}
     lang = make_lang(pronunciations(corpus["train"]), more_phones=spoken)
     write_lang(lang, top / "lang")
-    tree, model = write_alignments(top / "ali", corpus["train"], frames["train"], lang, top / "lang", MfccOptions())
+    tree, model = write_alignments(
+        top / "ali", corpus["train"], frames["train"], lang, top / "lang", MfccOptions()
+    )
     write_graph(top / "graph", decoding_graph(word_loop(lang), tree, model), lang, model)
 
 

@@ -1,4 +1,4 @@
-"""End-to-end supervision: an utterance may be any path of its training graph, whatever the time of its phones."""
+"""End-to-end supervision: any path through an utterance's training graph, whenever its phones are said."""
 
 from __future__ import annotations
 

@@ -28,17 +28,26 @@ def phones_to_transition_ids(
     H and C with `fst`, then AddSelfLoops with reorder = true.) Raises ValueError if tree and transition
     model do not fit together or to the phones.
     """
-    contexts, windows = expand_context(fst, transitions.topology.phones, tree.width, tree.central)
-    h = h_transducer(windows, tree, transitions, with_probabilities)
-    expanded = compose(h, contexts, "both" if is_sorted(contexts) else "first")
-    if expanded.start < 0:
-        return expanded
-    looped = add_self_loops(expanded, transitions, with_probabilities)
+    scale = float(with_probabilities)
+    looped = transducer_to_words(fst, tree, transitions, scale, scale)
     return with_labels(looped, looped.ilabels, looped.ilabels)
 
 
+def transducer_to_words(
+    fst: Fst, tree: ContextTree, transitions: TransitionModel, transition_scale: float, self_loop_scale: float
+) -> Fst:
+    """`fst` from phones to words as one from transition-ids to words; costs of transitions times the scales.
+
+    As phones_to_transition_ids does it for acceptors (Kaldi's HCLG out of its LG).
+    """
+    contexts, windows = expand_context(fst, transitions.topology.phones, tree.width, tree.central)
+    h = h_transducer(windows, tree, transitions, transition_scale)
+    expanded = compose(h, contexts, "both" if is_sorted(contexts) else "first")
+    return expanded if expanded.start < 0 else add_self_loops(expanded, transitions, self_loop_scale)
+
+
 def h_transducer(
-    windows: Sequence[Window], tree: ContextTree, transitions: TransitionModel, with_probabilities: bool
+    windows: Sequence[Window], tree: ContextTree, transitions: TransitionModel, scale: float
 ) -> Fst:
     """A loop over the HMMs of `windows`: transition-ids without self-loops to numbers of windows
     (GetHTransducer). `windows[0]` is empty and stands for epsilon.
@@ -51,7 +60,7 @@ def h_transducer(
         classes = range(transitions.topology.num_pdf_classes(phone))
         key = phone, tuple(tree.pdf(window, c) for c in classes)
         if key not in shared:
-            shared[key] = _hmm(*key, transitions, ids, with_probabilities)
+            shared[key] = _hmm(*key, transitions, ids, scale)
         builder.add(label, key, shared[key])
     return builder.fst()
 
@@ -66,7 +75,7 @@ def _hmm(
     pdfs: tuple[int, ...],
     transitions: TransitionModel,
     ids: dict[tuple[int, ...], int],
-    with_probabilities: bool,
+    scale: float,
 ) -> Fst:
     """The HMM of a phone with these pdfs as an acceptor of transition-ids, without self-loops."""
     states = transitions.topology.states(phone)
@@ -91,7 +100,9 @@ def _hmm(
             row.append((label, label, float(cost), target))
         rows.append(row)
     fst = remove_epsilons_locally(Fst.from_lists(rows, [np.inf] * (len(states) - 1) + [0.0]))
-    return fst if with_probabilities else with_costs(fst, 0 * fst.weights, fst.finals)
+    ends = np.isfinite(fst.finals)
+    finals = np.where(ends, np.float32(scale) * np.where(ends, fst.finals, 0), np.inf)
+    return with_costs(fst, np.float32(scale) * fst.weights + 0, finals)
 
 
 class _Loop:
@@ -133,12 +144,10 @@ class _Loop:
         return Fst.from_lists(self.rows, [0.0] + [np.inf] * (len(self.rows) - 1))
 
 
-def add_self_loops(
-    fst: Fst, transitions: TransitionModel, with_probabilities: bool, check: bool = True
-) -> Fst:
+def add_self_loops(fst: Fst, transitions: TransitionModel, scale: float, check: bool = True) -> Fst:
     """`fst`, whose inputs are transition-ids, with the self-loop of every transition-id after it.
 
-    With probabilities, leaving a state costs what it costs in the transition model (AddSelfLoops with
+    Leaving a state costs what it costs in the transition model, times `scale` (AddSelfLoops with
     reorder = true). Raises ValueError if there are self-loops already and `check` is set.
     """
     if check and transitions.is_self_loop(fst.ilabels[fst.ilabels > 0]).any():
@@ -148,13 +157,12 @@ def add_self_loops(
     entered = np.zeros(fst.num_states, np.int64)  # transition-state by which a state is entered, 0 is none
     entered[fst.targets] = _state_of(fst.ilabels, transitions)
     leave = np.concatenate([[np.float32(0)], -transitions.non_self_loop_log_probs])[entered]
-    if not with_probabilities:
-        leave = np.zeros_like(leave)
+    leave *= np.float32(scale)
     costs = with_costs(fst, fst.weights + leave[fst.sources], fst.finals + leave)
     rows = costs.lists()
     for s, state in enumerate(entered.tolist()):
         if state and (loop := loop_of[state]):
-            cost = float(-transitions.log_probs[loop]) if with_probabilities else 0.0
+            cost = float(np.float32(-scale) * transitions.log_probs[loop]) + 0.0
             rows[s].append((loop, 0, cost, s))
     return Fst.from_lists(rows, costs.finals, costs.start)
 

@@ -173,7 +173,9 @@ def evenly(states: Sequence[HmmState], length: int) -> list[tuple[int, int]]:
     rest, later ones more.
     """
     path = shortest_path(states)
-    loops = [next((k for k, (target, _) in enumerate(states[j].transitions) if target == j), -1) for j, _ in path]
+    loops = [
+        next((k for k, (target, _) in enumerate(states[j].transitions) if target == j), -1) for j, _ in path
+    ]
     can_stay, extra = [i for i, k in enumerate(loops) if k >= 0], length - len(path)
     if extra < 0 or (extra and not can_stay):
         raise ValueError(f"an HMM cannot take {length} frames")

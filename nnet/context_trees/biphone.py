@@ -31,13 +31,13 @@ def full_biphone_tree(
     context_independent: Collection[int] = (),
     tying: Tying | None = None,
 ) -> ContextTree:
-    """A tree with `num_pdf_classes` pdfs (1 or 2) for every phone after every phone, and after none.
+    """A tree with `num_pdf_classes` pdfs for every phone after every phone, and after none.
 
-    What `context_independent` phones follow does not matter; as contexts they count as none. Raises
-    ValueError for other numbers of classes (BiphoneContextDependencyFull).
+    What `context_independent` phones follow does not matter; as contexts they count as none
+    (BiphoneContextDependencyFull). Raises ValueError without pdf classes.
     """
-    if num_pdf_classes not in (1, 2):
-        raise ValueError(f"a full biphone tree is for 1 or 2 pdf classes, the topology has {num_pdf_classes}")
+    if num_pdf_classes < 1:
+        raise ValueError(f"a full biphone tree for phones of {num_pdf_classes} pdf classes")
     pdfs = _Pdfs(num_pdf_classes)
     free = sorted(context_independent)
     others = sorted(set(phones) - set(free))

@@ -30,7 +30,7 @@ class Root:
 class BuildOptions:
     """Options of Kaldi's build-tree. `max_leaves` 0: as many as gain more than `threshold`.
 
-    `cluster_threshold`: loss up to which leaves are merged; negative: the gain of the last split; 0: none are.
+    `cluster_threshold`: loss up to which leaves are merged; negative: the last split's gain; 0: none are.
     """
 
     max_leaves: int = 0

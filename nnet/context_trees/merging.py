@@ -90,7 +90,8 @@ class Merger:
         number = {i: n for n, i in enumerate(i for i, g in enumerate(self.clusters[c]) if g is not None)}
         result = []
         for i in range(len(self.clusters[c])):
-            while self.goes_to[c][i] != i:
-                i = self.goes_to[c][i]
-            result.append(number[i])
+            at = i
+            while self.goes_to[c][at] != at:
+                at = self.goes_to[c][at]
+            result.append(number[at])
         return result

@@ -57,7 +57,8 @@ def automatic_questions(
 def divisions(points: Points, rng: np.random.Generator) -> list[list[int]]:
     """Every group of points that arises when groups are divided in two, the largest gain first."""
     everything = list(range(len(points.counts)))
-    groups, queue = [everything], []
+    groups = [everything]
+    queue: list[tuple[float, int, list[int], list[bool]]] = []
 
     def consider(group: list[int]) -> None:
         if len(group) > 1:
@@ -75,9 +76,7 @@ def divisions(points: Points, rng: np.random.Generator) -> list[list[int]]:
     return groups
 
 
-def best_division(
-    points: Points, group: np.ndarray, rng: np.random.Generator
-) -> tuple[float, np.ndarray]:
+def best_division(points: Points, group: np.ndarray, rng: np.random.Generator) -> tuple[float, np.ndarray]:
     """(gain of likelihood, which half each point belongs to), the best of several random starts."""
     whole = points.value(group)
     best, side = -np.inf, np.zeros(len(group), bool)

@@ -65,7 +65,7 @@ def best_question(stats: TreeStatistics, questions: Questions, events: np.ndarra
         return best
     for key in stats.keys:
         values = stats.values(key)[events]
-        if key not in questions or (values == UNKNOWN).any() and key >= 0:
+        if key not in questions or ((values == UNKNOWN).any() and key >= 0):
             continue
         found = _best_for_key(stats, questions[key], key, events, values)
         if found.gain > best.gain:

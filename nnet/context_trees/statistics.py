@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.context_trees.alignments import Segment, windows
+from nnet.context_trees.alignments import Segment, Window, windows
 from nnet.formats.tree import PDF_CLASS
 
 UNKNOWN = -1  # the context of a context-independent phone, which no question may ask for
@@ -87,20 +87,21 @@ class Accumulator:
         x = features.astype(np.float64)
         first = 0
         for segment, window in zip(segments, windows([s.phone for s in segments], self.width, self.central)):
-            if segment.phone in self.free:
-                window = tuple(p if i == self.central else UNKNOWN for i, p in enumerate(window))
-            own = classes[first : first + segment.length]
-            for c in np.unique(own).tolist():
-                self._count((int(c), *window), x[first : first + segment.length][own == c])
+            frames = slice(first, first + segment.length)
+            for c in np.unique(classes[frames]).tolist():
+                self._count((int(c), *self._asked(window)), x[frames][classes[frames] == c])
             first += segment.length
+
+    def _asked(self, window: Window) -> Window:
+        """`window` with nothing in it that may not be asked for."""
+        if window[self.central] not in self.free:
+            return window
+        return tuple(p if i == self.central else UNKNOWN for i, p in enumerate(window))
 
     def _count(self, event: tuple[int, ...], x: np.ndarray) -> None:
         new = [np.array(float(len(x))), x.sum(axis=0), (x * x).sum(axis=0)]
-        if (old := self.events.get(event)) is None:
-            self.events[event] = new
-        else:
-            for a, b in zip(old, new):
-                a += b
+        old = self.events.get(event)
+        self.events[event] = new if old is None else [a + b for a, b in zip(old, new)]
 
     def statistics(self) -> TreeStatistics:
         """All that was counted. Raises ValueError if nothing was, or something is not finite."""

@@ -1,4 +1,4 @@
-"""End-to-end chain examples: one for each utterance, whose length is one of a few (nnet3-chain-e2e-get-egs)."""
+"""End-to-end chain examples: one for each utterance, of one of a few lengths (nnet3-chain-e2e-get-egs)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class E2eCounts:
 
 
 class E2eMaker:
-    """Makes the example of one utterance after the other; what it leaves out is counted and told to `warn`."""
+    """Makes the examples of one utterance after the other; what is left out is counted and told to `warn`."""
 
     def __init__(
         self,
@@ -120,9 +120,7 @@ class E2eMaker:
             inputs, [ChainOutput("output", indexes, supervision, np.ones(frames, np.float32))]
         )
 
-    def _length(
-        self, utterance: str, features: GeneralMatrix, ivectors: np.ndarray | None
-    ) -> int | None:
+    def _length(self, utterance: str, features: GeneralMatrix, ivectors: np.ndarray | None) -> int | None:
         """The allowed length that is nearest, or None if there is none near, or i-vectors do not fit."""
         o, frames = self.options, features.shape[0]
         nearest = min(o.lengths, key=lambda n: abs(n - frames))

@@ -16,10 +16,10 @@ INF = float("inf")
 def expand_context(fst: Fst, phones: Sequence[int], width: int, central: int) -> tuple[Fst, list[Window]]:
     """`fst` with labels that number windows of `width` phones, and what the labels mean (0: nothing).
 
-    The phone of an arc of `fst` is the last in its window, position `central` the one that is said; windows
-    reach beyond the ends of a sequence with zeros. Windows and states are numbered as they are met, breadth
-    first (AddSubsequentialLoop, InverseContextFst, ComposeDeterministicOnDemandInverse). Raises ValueError
-    for a label that is none of `phones`.
+    The phone of an arc of `fst` is the last in its window, position `central` the one that is said; output
+    labels stay. Windows reach beyond the ends of a sequence with zeros. Windows and states are numbered as
+    they are met, breadth first (AddSubsequentialLoop, InverseContextFst,
+    ComposeDeterministicOnDemandInverse). Raises ValueError for a label that is none of `phones`.
     """
     known = frozenset(phones)
     if unknown := set(fst.ilabels.tolist()) - known - {0}:
@@ -38,8 +38,8 @@ def _with_end_symbol(fst: Fst, end: int) -> Fst:
     last = len(finals)
     for row, final in zip(arcs, finals):
         if final != INF:
-            row.append((end, end, final, last))
-    return Fst.from_lists([*arcs, [(end, end, 0.0, last)]], [*finals, 0.0], fst.start)
+            row.append((end, 0, final, last))
+    return Fst.from_lists([*arcs, [(end, 0, 0.0, last)]], [*finals, 0.0], fst.start)
 
 
 class _Expander:
@@ -58,14 +58,14 @@ class _Expander:
             history, s = queue.popleft()
             finals.append(self.finals[s] if self._may_end(history) else INF)
             row: list[Arc] = []
-            for phone, _, cost, target in self.arcs[s]:
+            for phone, word, cost, target in self.arcs[s]:
                 if phone and not self._may_follow(history, phone):
                     continue
                 label, following = self._step(history, phone) if phone else (0, history)
                 if (state := (following, target)) not in number:
                     number[state] = len(number)
                     queue.append(state)
-                row.append((label, label, cost, number[state]))
+                row.append((label, word, cost, number[state]))
             rows.append(row)
         return Fst.from_lists(rows, np.array(finals, np.float32)), list(self.labels)
 

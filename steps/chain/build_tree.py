@@ -14,8 +14,8 @@ from nnet.context_trees.build import BuildOptions, Root, build_tree
 from nnet.context_trees.questions import automatic_questions, questions_for
 from nnet.context_trees.statistics import Accumulator, TreeStatistics
 from nnet.formats.topology import Topology, read_topology_file
-from nnet.formats.transitions import TransitionModel, transition_model
-from nnet.formats.tree import ContextTree, monophone_tree
+from nnet.formats.transitions import transition_model
+from nnet.formats.tree import monophone_tree
 from steps.ali_dir import AliDir
 from steps.features import add_deltas
 from steps.lang import read_symbols
@@ -43,10 +43,14 @@ class TreeOptions:
     num_leaves: int = option("num-leaves", 0, "leaves at most; 0: as many as gain more than --thresh")
     thresh: float = option("thresh", 300.0, "gain of log-likelihood that a split must bring")
     cluster_thresh: float = option(
-        "cluster-thresh", -1.0, "loss up to which leaves are merged again; -1: gain of the last split; 0: none"
+        "cluster-thresh",
+        -1.0,
+        "loss up to which leaves are merged again; -1: gain of the last split; 0: none",
     )
     round_num_leaves: bool = option("round-num-leaves", True, "make the number of leaves a multiple of 8")
-    context_width: int = option("context-width", 3, "phones of a window; 2 with --central-position=1: biphones")
+    context_width: int = option(
+        "context-width", 3, "phones of a window; 2 with --central-position=1: biphones"
+    )
     central_position: int = option("central-position", 1, "position of the phone itself, from 0")
     frame_subsampling_factor: int = option(
         "frame-subsampling-factor", 1, "frames of features and alignments per frame of the new alignments"
@@ -89,7 +93,9 @@ def build(o: TreeOptions, say: Callable[[str], None] = print) -> None:
     questions = questions_for([*found, *_int_rows(lang, "extra_questions")], o.context_width, most)
     tree = build_tree(stats, questions, _roots(lang, sets), classes, options, say)
     model = transition_model(tree, topology)
-    converted = list(_converted(o, Converter(ali.transitions, model, tree, o.frame_subsampling_factor), ali, say))
+    converted = list(
+        _converted(o, Converter(ali.transitions, model, tree, o.frame_subsampling_factor), ali, say)
+    )
     if not converted:
         raise ValueError(f"no alignment of {ali.path} can be converted to the topology of {lang}")
     write_ali_dir(Path(o.dir), converted, tree, model, lang / "phones.txt", _cmvn_opts(ali.path))

@@ -21,7 +21,6 @@ from steps.lang import Lang
 from steps.search import best_path, read_fst
 from tests.steps.toy import toy_ids, toy_lang
 
-
 Model = tuple[Lang, ContextTree, TransitionModel]
 
 
@@ -31,11 +30,9 @@ def toy(top: Path) -> Model:
     return lang, monophone_tree(dict.fromkeys(lang.phones.values(), 3)), model
 
 
-def graph(
-    phones: Fst, tree: ContextTree, model: TransitionModel, options: GraphOptions = GraphOptions()
-) -> kaldifst.StdVectorFst:
+def graph(phones: Fst, tree: ContextTree, model: TransitionModel) -> kaldifst.StdVectorFst:
     """The decoding graph as the decoder takes it."""
-    return to_kaldifst(decoding_graph(phones, tree, model, options))
+    return to_kaldifst(decoding_graph(phones, tree, model))
 
 
 def words_of(fst: kaldifst.StdVectorFst, ids: np.ndarray, num_ids: int) -> list[int] | None:
@@ -91,13 +88,15 @@ def test_a_sequence_accepts_one_word_of_each_slot(
 ) -> None:
     lang, tree, model = toy(tmp_path)
     ids = toy_ids(lang, model, phones, 4 * len(phones))
-    assert (words_of(graph(word_sequence(lang, slots), tree, model), ids, model.num_ids) is not None) == accepted
+    assert (
+        words_of(graph(word_sequence(lang, slots), tree, model), ids, model.num_ids) is not None
+    ) == accepted
 
 
 def test_the_cost_of_a_path_is_that_of_its_transitions_words_and_silences(tmp_path: Path) -> None:
     lang, tree, model = toy(tmp_path)
     options = GraphOptions(transition_scale=1.0, self_loop_scale=0.1, silence_probability=0.2)
-    fst = graph(word_loop(lang, options), tree, model, options)
+    fst = to_kaldifst(decoding_graph(word_loop(lang, options), tree, model, options))
     ids = toy_ids(lang, model, ["n", "o"], 10)  # six states, four self-loops
     chain = kaldifst.make_linear_acceptor(ids.tolist())
     best = kaldifst.shortest_path(kaldifst.compose(chain, fst))

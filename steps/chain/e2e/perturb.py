@@ -20,7 +20,7 @@ def perturb_data(
     data: Path,
     folder: Path,
     options: LengthOptions,
-    features: MfccOptions = MfccOptions(),
+    features: MfccOptions,
     seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> None:
@@ -40,7 +40,8 @@ def perturb_data(
     with atomic_write(folder / "allowed_lengths.txt", text=True) as stream:
         stream.writelines(f"{n}\n" for n in lengths)
     write_features(
-        folder, ((name, mfcc(x, rate, features)) for name, _, x, rate in _versions(data, lengths, options, seed))
+        folder,
+        ((name, mfcc(x, rate, features)) for name, _, x, rate in _versions(data, lengths, options, seed)),
     )
 
 

@@ -26,7 +26,7 @@ from steps.lang import Lang, read_lang
 from steps.options import option, parse, required, usage
 from steps.texts import write_number
 
-HEADING = """Prepare flat-start LF-MMI training: tree, transition model, phone language model, training graphs.
+HEADING = """Prepare flat-start LF-MMI: tree, transition model, phone language model, training graphs.
 
 Usage: python -m steps.chain.e2e.prepare [options] --data DATA --lang LANG --dir TREE_DIR
 

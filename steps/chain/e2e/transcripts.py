@@ -1,4 +1,4 @@
-"""Transcripts as phones: pronunciations and silences drawn at random, as a phone language model needs them."""
+"""Transcripts as phones: pronunciations and silences drawn at random, for a phone language model."""
 
 from __future__ import annotations
 
