@@ -91,7 +91,7 @@ def build(o: TreeOptions, say: Callable[[str], None] = print) -> None:
     sets, most = _sets(lang, topology), max(classes.values())
     found = automatic_questions(stats, sets, [most // 2], np.random.default_rng(o.srand))
     questions = questions_for([*found, *_int_rows(lang, "extra_questions")], o.context_width, most)
-    tree = build_tree(stats, questions, _roots(lang, sets), classes, options, say)
+    tree = build_tree(stats, questions, _roots(lang, sets, topology), classes, options, say)
     model = transition_model(tree, topology)
     converted = list(
         _converted(o, Converter(ali.transitions, model, tree, o.frame_subsampling_factor), ali, say)
@@ -111,10 +111,10 @@ def _statistics(
     converter = Converter(ali.transitions, model, tree, o.frame_subsampling_factor)
     alignments = dict(ali.alignments())
     found = Accumulator(o.context_width, o.central_position, free)
-    counts = {"used": 0, "without alignment": 0, "of another length, or too short for their phones": 0}
+    counts = {"used": 0, "without alignment": 0, "that could not be used": 0}
     for utterance, x in features_for(ali.path, Path(o.data)):
         ids = alignments.get(utterance)
-        new = None if ids is None or len(ids) != len(x) else converter.convert(ids)
+        new = None if ids is None or len(ids) != len(x) else _convert(converter, utterance, ids, False, say)
         reason = "without alignment" if ids is None else "used" if new is not None else list(counts)[2]
         counts[reason] += 1
         if new is not None:
@@ -128,11 +128,23 @@ def _converted(
     o: TreeOptions, converter: Converter, ali: AliDir, say: Callable[[str], None]
 ) -> Iterator[tuple[str, np.ndarray]]:
     for utterance, ids in ali.alignments():
-        new = converter.repeated(ids) if o.repeat_frames else converter.convert(ids)
-        if new is None:
-            say(f"{utterance}: {len(ids)} frames are too few for its phones; left out")
-        else:
+        new = _convert(converter, utterance, ids, o.repeat_frames, say)
+        if new is not None:
             yield utterance, new
+
+
+def _convert(
+    converter: Converter, utterance: str, ids: np.ndarray, repeat: bool, say: Callable[[str], None]
+) -> np.ndarray | None:
+    """The new alignment; None, and a message, if there is none."""
+    try:
+        new = converter.repeated(ids) if repeat else converter.convert(ids)
+    except ValueError as error:
+        say(f"{utterance}: {error}; left out")
+        return None
+    if new is None:
+        say(f"{utterance}: {len(ids)} frames are too few for its phones; left out")
+    return new
 
 
 def _check_phones(*tables: Path) -> None:
@@ -148,7 +160,7 @@ def _sets(lang: Path, topology: Topology) -> list[tuple[int, ...]]:
     return _int_rows(lang, "sets") or [(p,) for p in topology.phones]
 
 
-def _roots(lang: Path, sets: Sequence[tuple[int, ...]]) -> list[Root]:
+def _roots(lang: Path, sets: Sequence[tuple[int, ...]], topology: Topology) -> list[Root]:
     """Those of phones/roots.int, else a shared root for each set."""
     path = lang / "phones" / "roots.int"
     if not path.is_file():
@@ -161,6 +173,8 @@ def _roots(lang: Path, sets: Sequence[tuple[int, ...]]) -> list[Root]:
             raise ValueError(f"{path}, line {number}: expected e.g. 'shared split 4 5', found {line[:60]!r}")
         phones = tuple(sorted(int(w) for w in words[2:]))
         roots.append(Root(phones, words[0] == "shared", words[1] == "split"))
+    if odd := set(topology.phones) ^ {p for r in roots for p in r.phones}:
+        raise ValueError(f"{path} and the topology differ in the phone {min(odd)}: one of them lacks it")
     return roots
 
 

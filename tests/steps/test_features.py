@@ -9,7 +9,7 @@ import pytest
 
 from nnet.formats.kinds import MATRIX
 from nnet.formats.tables import read_table
-from steps.features import MfccOptions, make_mfcc, mfcc, read_wavs
+from steps.features import MfccOptions, add_deltas, make_mfcc, mfcc, read_wavs
 
 pytest.importorskip("kaldi_native_fbank")
 soundfile = pytest.importorskip("soundfile")
@@ -108,3 +108,12 @@ def test_recordings_of_different_rates_are_refused(tmp_path: Path) -> None:
     soundfile.write(data / "s-b.wav", tone(), 2 * RATE, subtype="PCM_16")
     with pytest.raises(ValueError, match="s-b: 16000 samples a second, those before have 8000"):
         make_mfcc(data, OPTIONS)
+
+
+def test_deltas_of_a_ramp_are_its_slope() -> None:
+    x = np.outer(np.arange(12.0), [1.0, -2.0]).astype(np.float32)
+    y = add_deltas(x)
+    assert y.shape == (12, 6)
+    np.testing.assert_allclose(y[4:8, 2:4], np.tile([1.0, -2.0], (4, 1)), atol=1e-6)
+    np.testing.assert_allclose(y[4:8, 4:], 0.0, atol=1e-6)
+    np.testing.assert_allclose(y[0, 2:4], np.array([1.0, -2.0]) * 0.5, atol=1e-6)  # (0, 0, 0, 1, 2) of edges

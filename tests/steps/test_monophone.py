@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnet.formats.topology import HmmState, topology
+from nnet.formats.transitions import transition_model
+from nnet.formats.tree import monophone_tree
 from steps.monophone import equal_alignment, shares, transition_ids
 from tests.steps.toy import toy_lang
 
@@ -58,3 +61,14 @@ def test_equal_alignments_leave_out_silence_and_then_the_utterance(
     drawn = [equal_alignment(model, lang, ["no"], num_frames, np.random.default_rng(s)) for s in range(8)]
     assert all((ids is not None) == fits for ids in drawn)
     assert all(set(model.phone_of(ids).tolist()) == {2, 3} for ids in drawn if ids is not None)
+
+
+def test_models_whose_states_may_be_skipped_have_no_known_lengths() -> None:
+    states = [
+        HmmState(0, 0, ((0, 0.5), (1, 0.25), (2, 0.25))),
+        HmmState(1, 1, ((1, 0.75), (2, 0.25))),
+        HmmState(-1, -1, ()),
+    ]
+    model = transition_model(monophone_tree({1: 2}), topology(states, [1]))
+    with pytest.raises(ValueError, match="only left-to-right monophone models"):
+        transition_ids(model, [1], [4])
