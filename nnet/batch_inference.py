@@ -10,7 +10,7 @@ import numpy as np
 
 from nnet.graph.network import Nnet
 from nnet.graph.plan import Request
-from nnet.graph.run import forward
+from nnet.graph.run import Keep, forward
 from nnet.inference import ChunkOptions, Inference
 
 PATIENCE = 8  # minibatches' worth of chunks that may wait for others of their shape
@@ -145,7 +145,7 @@ class BatchInference:
             rows = [_ivector(p.task, (p.begin + middle) * step) for p in pieces]
             inputs["ivector"], frames["ivector"] = np.stack(rows)[None], (0,)
         wanted = {"output": tuple(range(0, shape.count * step, step))}
-        acts = forward(self.nnet, self.inference.plans(Request(frames, wanted)), inputs, keep=False)
+        acts = forward(self.nnet, self.inference.plans(Request(frames, wanted)), inputs, keep=Keep.OUTPUTS)
         y = acts.output("output")  # (count, N, D)
         for n, piece in enumerate(pieces):
             part = y[piece.used - piece.begin :, n]

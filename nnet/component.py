@@ -71,6 +71,7 @@ class Component:
     """
 
     TYPE: ClassVar[str] = ""  # the name in Kaldi's files, e.g. "TdnnComponent"
+    NEEDS: ClassVar[str] = "xy"  # what store_stats, backward and update read of the pass; the rest is None
 
     @property
     def input_dim(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from nnet.graph.context import context
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
-from nnet.graph.run import forward
+from nnet.graph.run import Keep, forward
 
 CHUNKS_AT_ONCE = 64
 
@@ -100,7 +100,7 @@ class Inference:
             rows = np.stack([ivector_for(ivectors, g.first, last, period) for g in group])
             inputs["ivector"], frames["ivector"] = rows[None], (0,)
         request = Request(inputs=frames, outputs={self.output: tuple(range(0, last + 1, step))})
-        acts = forward(self.nnet, self.plans(request), inputs, keep=False)
+        acts = forward(self.nnet, self.plans(request), inputs, keep=Keep.OUTPUTS)
         y = acts.output(self.output)  # (count, N, D)
         return [np.ascontiguousarray(y[:, n]) for n in range(len(group))]
 

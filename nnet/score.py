@@ -9,7 +9,7 @@ import numpy as np
 
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
-from nnet.graph.run import Activations, backward, forward
+from nnet.graph.run import Activations, Keep, backward, forward
 from nnet.graph.stats import store_stats
 from nnet.minibatch import Minibatch
 from nnet.objectives import Evaluate, PerOutput
@@ -122,7 +122,11 @@ def compute(
     )
     with np.errstate(over="ignore", invalid="ignore"):  # a score that is not finite is reported as such
         return forward(
-            nnet, plans(request), {name: x for name, (_, x) in batch.inputs.items()}, seed, keep=keep
+            nnet,
+            plans(request),
+            {name: x for name, (_, x) in batch.inputs.items()},
+            seed,
+            keep=Keep.ALL if keep else Keep.OUTPUTS,
         )
 
 

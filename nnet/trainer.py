@@ -13,7 +13,7 @@ from nnet.flat import Flat
 from nnet.graph.limits import NO_MAXIMUM, NO_MINIMUM, Times, limits
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
-from nnet.graph.run import Activations, backward, forward
+from nnet.graph.run import Activations, Keep, backward, forward
 from nnet.graph.stats import store_stats
 from nnet.kernels.update import Limits
 from nnet.ledger import Entry, settle, soundness
@@ -215,7 +215,8 @@ class Trainer:
             outputs=self.evaluate.frames(batch),
         )
         seed = ((self.options.seed & 0xFFFFFFFF) << 32) + self.num_minibatches
-        acts = forward(self.nnet, self.plans(request), {k: x for k, (_, x) in batch.inputs.items()}, seed)
+        inputs = {k: x for k, (_, x) in batch.inputs.items()}
+        acts = forward(self.nnet, self.plans(request), inputs, seed, Keep.FOR_BACKWARD)
         values = self.evaluate(batch, self.nnet.objective_of, acts.output)
         entry.count(values, suffix)
         derivatives = {name: v.derivative for name, v in values.items() if v.derivative is not None}

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
-from nnet.graph.run import forward
+from nnet.graph.run import Keep, forward
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Embedding:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Vectors (N, dim) of N chunks x (frames, N, dim_in)."""
         request = Request(inputs={"input": range(len(x))}, outputs={"output": (0,)})
-        acts = forward(self.nnet, self.plans(request), {"input": x}, keep=False)
+        acts = forward(self.nnet, self.plans(request), {"input": x}, keep=Keep.OUTPUTS)
         return np.asarray(acts.output("output")[0])
 
     def check(self, x: np.ndarray) -> None:

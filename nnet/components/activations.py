@@ -25,6 +25,8 @@ class Activation(Component):
     derivatives of the objective at the output, each of length dim, or None before the first is stored.
     """
 
+    NEEDS = "y"
+
     dim: int = config()
     block_dim: int = config()
     value_sum: Array = stat()

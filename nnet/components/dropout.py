@@ -31,6 +31,8 @@ def proportion_of(line: ConfigLine, key: str, *default: float) -> float:
 class Masked(Component):
     """y = x * mask, or y = x where there is no mask. memo: the mask."""
 
+    NEEDS = ""
+
     dim: int = config()
     test_mode: bool = config(False)
 

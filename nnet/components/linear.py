@@ -22,6 +22,7 @@ class Affine(Updatable):
     """y = W x + b.    W: (out, in), b: (out,)."""
 
     TYPE: ClassVar[str] = "AffineComponent"
+    NEEDS: ClassVar[str] = "x"
 
     W: Array = param("out in")
     b: Array = param("out")
@@ -96,6 +97,7 @@ class Linear(Updatable):
     """y = W x.    W: (out, in). `use_natural_gradient` is kept in files but has no effect, as in Kaldi."""
 
     TYPE: ClassVar[str] = "LinearComponent"
+    NEEDS: ClassVar[str] = "x"
 
     W: Array = param("out in")
     orthonormal_constraint: float = config(0.0)
@@ -154,6 +156,7 @@ class FixedAffine(Component):
     """y = W x + b, never trained.    W: (out, in), b: (out,)."""
 
     TYPE: ClassVar[str] = "FixedAffineComponent"
+    NEEDS: ClassVar[str] = ""
 
     W: Array = config()
     b: Array = config()

@@ -111,6 +111,7 @@ class BatchNorm(Component):
     """
 
     TYPE = "BatchNormComponent"
+    NEEDS = "x"
 
     dim: int = config()
     block_dim: int = config()
@@ -158,7 +159,7 @@ class BatchNorm(Component):
         g = dy.reshape(-1, self.block_dim)
         if self.test_mode:
             return (g * self.scale_and_offset()[0].astype(dy.dtype)).reshape(dy.shape)
-        rows = y.reshape(-1, self.block_dim)
+        rows = x.reshape(-1, self.block_dim)
         return normalise.backward(g, rows, memo, self.target_rms).reshape(dy.shape)
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:

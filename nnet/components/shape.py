@@ -27,6 +27,7 @@ class NoOp(Component):
     """y = x; the derivative is multiplied by backprop_scale on its way back."""
 
     TYPE = "NoOpComponent"
+    NEEDS = ""
 
     dim: int = config()
     backprop_scale: float = config(1.0)

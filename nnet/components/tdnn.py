@@ -26,12 +26,13 @@ UPDATE_PERIOD = 4  # of the preconditioners, fixed in Kaldi
 class Tdnn(Updatable):
     """y[t] = sum_k W_k x[t + time_offsets[k]] + b.    W: (out, K in), W_k side by side; b: (out,) or None.
 
-    Each product takes rows of x as they lie; x is spliced neither forward nor backward, and for the update
-    only where minibatches are short. Frame sets that are not evenly spaced (layers below one that looks at
+    Each product takes rows of x as they lie; x is spliced only where it is much narrower than y, dy only
+    where it is much narrower than x. Frame sets that are not evenly spaced (layers below one that looks at
     every third frame) are padded in the update, as in Kaldi, where blank rows count in natural gradient.
     """
 
     TYPE: ClassVar[str] = "TdnnComponent"
+    NEEDS: ClassVar[str] = "x"
 
     time_offsets: tuple[int, ...] = config()
     W: Array = param("out offsets*in")
@@ -82,6 +83,11 @@ class Tdnn(Updatable):
         return [t + offset for offset in self.time_offsets]
 
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
+        if self._is_narrow:
+            ones = self.b is not None
+            X = Columns([flat(x[near(at, x)]) for _, at in self.blocks(io)], ones).dense()
+            W = array_module(x).column_stack((self.W, self.b)) if ones else self.W
+            return multiply(X, W.T).reshape(len(io.t_out), x.shape[1], -1), None
         y: Array = None  # (T' N, out)
         for W, at in self.blocks(io):
             y = multiply(flat(x[near(at, x)]), W.T, y, add=y is not None)
@@ -92,6 +98,8 @@ class Tdnn(Updatable):
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         if len(self.time_offsets) == 1 and io.t_in == tuple(t + self.time_offsets[0] for t in io.t_out):
             return multiply(flat(dy), self.W).reshape(x.shape)
+        if 2 * len(self.time_offsets) * self.output_dim <= self.input_dim:
+            return self._spliced_back(dy, io, len(x))
         dx = array_module(x).zeros_like(x)
         for W, at in self.blocks(io):
             if isinstance(at, slice) and at.step in (None, 1):
@@ -99,6 +107,18 @@ class Tdnn(Updatable):
             else:
                 dx[near(at, x)] += multiply(flat(dy), W).reshape(len(dy), *x.shape[1:])
         return dx
+
+    def _spliced_back(self, dy: Array, io: Io, T: int) -> Array:
+        """dx by one product: derivatives of all offsets side by side at the frame they go to, W_k stacked.
+
+        Adding products up moves dx, the large array, several times: 6.8 ms against 4.7 for 768 -> 2 x 96.
+        """
+        spliced = array_module(dy).zeros((T, dy.shape[1], len(self.time_offsets) * self.output_dim), dy.dtype)
+        blocks = list(self.blocks(io))
+        for k, (_, at) in enumerate(blocks):
+            spliced[near(at, dy), :, k * self.output_dim : (k + 1) * self.output_dim] = dy
+        W = array_module(dy).concatenate([W for W, _ in blocks])  # (K out, in)
+        return multiply(flat(spliced), W).reshape(T, dy.shape[1], -1)
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         natural = self.natural() if self.use_natural_gradient else None
@@ -108,7 +128,18 @@ class Tdnn(Updatable):
         else:
             parts = [flat(padded(x, io.t_in, frames, offset)) for offset in self.time_offsets]
             dy = padded(dy, io.t_out, frames, 0)
-        add_outer(delta, Columns(parts, ones=self.b is not None), flat(dy), delta.W, delta.b, natural=natural)
+        columns = Columns(parts, ones=self.b is not None)
+        if self._is_narrow:
+            columns = Columns((columns.dense(),))
+        add_outer(delta, columns, flat(dy), delta.W, delta.b, natural=natural)
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether splicing x, with a column of ones for b, costs less than adding up products as wide as y.
+
+        For 2 x 96 -> 768 and 2080 rows: forward 4.4 ms against 5.7, the update's product 4.5 against 6.0.
+        """
+        return 2 * self.W.shape[1] <= self.output_dim
 
     def blocks(self, io: Io) -> Iterator[tuple[Array, Rows]]:
         """Pairs (W_k, the rows of x that W_k multiplies)."""

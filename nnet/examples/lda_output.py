@@ -16,7 +16,7 @@ from nnet.formats.chain_examples import ChainExample
 from nnet.formats.examples import NnetExample
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
-from nnet.graph.run import forward
+from nnet.graph.run import Keep, forward
 from nnet.minibatch import ChainTarget, DenseTarget, Minibatch, Target
 from nnet.objectives.chain.numerator import numerator
 
@@ -79,7 +79,7 @@ def _stats(
             outputs={"output": target.frames},
         )
         inputs = {name: x for name, (_, x) in batch.inputs.items()}
-        acts = forward(nnet, plans(request), inputs, keep=False)
+        acts = forward(nnet, plans(request), inputs, keep=Keep.OUTPUTS)
         output = acts.output("output")
         if not np.isfinite(output).all():
             raise ValueError(f"among examples {count - size + 1} to {count} is one with a NaN or an infinity")

@@ -17,7 +17,7 @@ from nnet.graph.network import Nnet
 from nnet.graph.node import ComponentNode, DimRangeNode, InputNode
 from nnet.graph.recurrence import recurrence
 from nnet.graph.require import Required, require
-from nnet.graph.steps import Apply, Copy, Frames, Output, Recurrence, Step
+from nnet.graph.steps import Apply, Copy, Frames, Output, Recurrence, Step, members
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _readers_done(steps: Sequence[Step]) -> tuple[tuple[str, ...], ...]:
     """For each step the nodes whose output no later step reads."""
     last: dict[str, int] = {}
     for i, step in enumerate(steps):
-        for name in step.nodes if isinstance(step, Recurrence) else [step.node]:
+        for name in members(step):
             last[name] = i
         for copy in _copies(step):
             last[copy.source] = i

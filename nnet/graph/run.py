@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from nnet.backend import Array, array_module
@@ -14,7 +15,19 @@ from nnet.graph.limits import Times, inside, is_all, part_of, zeroed
 from nnet.graph.network import Nnet
 from nnet.graph.plan import Plan
 from nnet.graph.reads import same_frames
-from nnet.graph.steps import Apply, Output, Recurrence
+from nnet.graph.steps import Apply, Output, Recurrence, Step, members
+
+
+class Keep(Enum):
+    """What a forward pass leaves behind.
+
+    FOR_BACKWARD: what statistics and one backward pass read, which frees it as it goes. Measured on the
+    networks of the benchmarks, ALL takes half as much memory again.
+    """
+
+    ALL = "every array"
+    FOR_BACKWARD = "what NEEDS of the components names"
+    OUTPUTS = "the requested outputs"
 
 
 @dataclass
@@ -27,6 +40,8 @@ class Activations:
     plan: Plan
     n: int
     seed: int
+    keep: Keep = Keep.ALL
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of every y, freed or not
     x: dict[str, Array] = field(default_factory=dict)
     y: dict[str, Array] = field(default_factory=dict)
     memo: dict[str, Any] = field(default_factory=dict)
@@ -47,16 +62,17 @@ def forward(
     plan: Plan,
     inputs: Mapping[str, Array],
     seed: int = 0,
-    keep: bool = True,
+    keep: Keep = Keep.ALL,
 ) -> Activations:
     """Compute the outputs of `plan` from inputs (T, N, D), T being the frames of the plan's request.
 
-    The same `seed` gives the same random numbers (dropout masks). With keep=False arrays are freed when last
-    read; then neither `backward` nor `store_stats` can follow.
+    The same `seed` gives the same random numbers (dropout masks). Arrays that `keep` does not name are freed
+    when last read; after Keep.OUTPUTS neither `backward` nor `store_stats` can follow.
     Raises ValueError if an input is missing or has the wrong shape.
     """
-    acts = Activations(plan, _check_inputs(nnet, plan, inputs), seed)
+    acts = Activations(plan, _check_inputs(nnet, plan, inputs), seed, keep)
     acts.y.update((name, inputs[name]) for name in plan.request.inputs)
+    acts.shapes.update((name, inputs[name].shape) for name in plan.request.inputs)
     like = next(iter(inputs.values()))
     index = {name: i for i, name in enumerate(nnet.nodes)}
     for step, done in zip(plan.steps, plan.readers_done):
@@ -67,8 +83,11 @@ def forward(
             _apply(nnet.component_of(step.node), step, acts, like)
         else:
             turns.forward(nnet, step, acts, like, index)
-        if not keep:
+        _note_shapes(step, acts)
+        if keep is Keep.OUTPUTS:
             _forget(step, done, acts)
+        elif keep is Keep.FOR_BACKWARD:
+            _forget_needless(nnet, step, done, acts)
     return acts
 
 
@@ -79,12 +98,26 @@ def _apply(component: Component, step: Apply, acts: Activations, like: Array) ->
     acts.x[name], acts.y[name], acts.memo[name] = x, y, memo
 
 
-def _forget(step: Apply | Output | Recurrence, done: Collection[str], acts: Activations) -> None:
-    for name in step.nodes if isinstance(step, Recurrence) else (step.node,):
+def _note_shapes(step: Step, acts: Activations) -> None:
+    for name in () if isinstance(step, Output) else members(step):
+        acts.shapes[name] = acts.y[name].shape
+
+
+def _forget_needless(nnet: Nnet, step: Step, done: Collection[str], acts: Activations) -> None:
+    """Free what no backward pass reads: an array goes when no x or y that is kept is a view of it."""
+    if isinstance(step, Apply) and "x" not in nnet.component_of(step.node).NEEDS:
+        acts.x.pop(step.node)
+    for name in done:
+        if name in acts.memo and "y" not in nnet.component_of(name).NEEDS:  # no memo: an input, a recurrence
+            acts.y.pop(name)
+
+
+def _forget(step: Step, done: Collection[str], acts: Activations) -> None:
+    for name in members(step):
         acts.x.pop(name, None)
         acts.memo.pop(name, None)
-    acts.turn_memos.clear()
-    acts.turn_ios.clear()
+    acts.turn_memos.pop(members(step)[0], None)
+    acts.turn_ios.pop(members(step)[0], None)
     for name in done:
         acts.y.pop(name, None)
 
@@ -103,22 +136,25 @@ def backward(
     With `delta` (components by name, as zeros_like makes them) every updatable component adds its change to
     its namesake there, once for all frames; components of learning rate 0 do not. What no such component and
     no wanted input needs is not computed. With `deriv_times` (first, last) derivatives by the output of any
-    node at other frames count as zero. Raises ValueError for a derivative of the wrong shape.
+    node at other frames count as zero. Activations kept FOR_BACKWARD are gone afterwards.
+    Raises ValueError for a derivative of the wrong shape.
     """
     wants = _wants(nnet, plan, delta, want_input_derivs)
     _check_derivs(acts, output_derivs)
-    grads = Gradients()
+    grads = Gradients(acts.shapes)
     for step in reversed(plan.steps):
         if isinstance(step, Output):
             if step.node in output_derivs:
                 dy = _limited(output_derivs[step.node], step.t_out, deriv_times)
                 for c in step.gather.copies:
                     if c.source in wants:
-                        grads.add(c, dy, acts.y[c.source])
+                        grads.add(c, dy)
         elif isinstance(step, Apply):
             _apply_back(nnet, step, acts, grads, delta, wants, deriv_times)
         else:
             turns.backward(nnet, step, acts, grads, delta, wants, deriv_times)
+        if acts.keep is Keep.FOR_BACKWARD:
+            _forget(step, members(step), acts)
     held = {name: grads.held.get(name) for name in want_input_derivs}
     return {
         name: acts.y[name] * 0 if dx is None else _limited(dx, plan.request.inputs[name], deriv_times)
@@ -146,25 +182,25 @@ def _apply_back(
     if dy is None or rows.start >= rows.stop:
         return
     component, change = nnet.component_of(name), turns.change_of(nnet, name, delta)
-    x, y, memo, io = acts.x[name], acts.y[name], acts.memo[name], acts.io[name]
+    x, y, memo, io = acts.x.get(name), acts.y.get(name), acts.memo[name], acts.io[name]
     part = not is_all(rows, step.t_out) and memo is None and same_frames(component)
     if part:
-        dy, x, y, io = dy[rows], x[rows], y[rows], part_of(io, rows)
+        dy, x, y, io = dy[rows], *(a if a is None else a[rows] for a in (x, y)), part_of(io, rows)
     else:
         dy = _limited(dy, step.t_out, deriv_times)
     sources = [c for c in step.gather.copies if c.source in wants]
     if sources:
         dx = component.backward(dy, x, y, memo, io, change)
-        dx = _spread(dx, acts.x[name], rows) if part else _limited(dx, step.t_in, deriv_times)
+        dx = _spread(dx, len(step.t_in), rows) if part else _limited(dx, step.t_in, deriv_times)
         for c in sources:
-            grads.add(c, dx, acts.y[c.source])
+            grads.add(c, dx)
     if change is not None:
         turns.learn(component, change, dy, x, y, memo, io)
 
 
-def _spread(dx: Array, like: Array, rows: slice) -> Array:
-    """An array of the shape of `like` with dx in `rows` and zero elsewhere."""
-    whole = array_module(like).zeros(like.shape, dx.dtype)
+def _spread(dx: Array, T: int, rows: slice) -> Array:
+    """T rows, those of dx in `rows` and zero elsewhere."""
+    whole = array_module(dx).zeros((T, *dx.shape[1:]), dx.dtype)
     whole[rows] = dx
     return whole
 

@@ -14,7 +14,7 @@ def store_stats(nnet: Nnet, acts: Activations) -> None:
         if isinstance(step, Apply):
             name = step.node
             component = nnet.component_of(name)
-            component.store_stats(acts.x[name], acts.y[name], acts.memo[name], acts.io[name])
+            component.store_stats(acts.x.get(name), acts.y.get(name), acts.memo[name], acts.io[name])
         elif isinstance(step, Recurrence):
             memos = acts.turn_memos[step.nodes[0]]
             for name in step.frames:

@@ -91,3 +91,8 @@ class Recurrence:
 
 
 Step = Apply | Output | Recurrence
+
+
+def members(step: Step) -> tuple[str, ...]:
+    """The nodes that a step computes."""
+    return step.nodes if isinstance(step, Recurrence) else (step.node,)

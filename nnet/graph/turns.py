@@ -75,7 +75,7 @@ def backward(
     for name, change in changes.items():
         grads.pop(name)
         for c in outside[name]:
-            grads.add(c, dxs[name], acts.y[c.source])
+            grads.add(c, dxs[name])
         rows = kept[name]
         if change is not None and rows.start < rows.stop:
             memos = acts.turn_memos[step.nodes[0]]

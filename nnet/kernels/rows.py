@@ -18,6 +18,9 @@ def put(x: Array, at: Rows, columns: slice, part: Array, scale: float = 1.0, add
     if isinstance(at, slice) and on_device(x) and part.dtype == x.dtype:
         _move(x[at, :, columns], part, scale, add)
         return
+    if isinstance(at, slice) and scale != 1.0 and not add:
+        array_module(x).multiply(part, x.dtype.type(scale), out=x[at, :, columns])
+        return
     if scale != 1.0:
         part = part * scale
     if add:

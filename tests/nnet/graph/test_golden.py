@@ -14,7 +14,7 @@ from nnet.formats.tables import read_table
 from nnet.graph.context import context
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request, make_plan
-from nnet.graph.run import forward
+from nnet.graph.run import Keep, forward
 
 CASES = [
     *("attention", "cnn_plain", "cnn_tdnn", "descriptors", "fast_gru", "fast_lstmp", "ff_idct_lda_ivector"),
@@ -91,7 +91,7 @@ def compute(nnet: Nnet, case: Path, features: np.ndarray, ivectors: np.ndarray |
             frames["ivector"] = range(1)
             nearest = min((start + (size - 1) // 2) // IVECTOR_PERIOD, len(ivectors) - 1)
             inputs["ivector"] = ivectors[nearest][None, None]
-        acts = forward(nnet, plans(Request(frames, {"output": range(size)})), inputs, keep=False)
+        acts = forward(nnet, plans(Request(frames, {"output": range(size)})), inputs, keep=Keep.OUTPUTS)
         chunks.append(acts.output()[:, 0])
     return np.concatenate(chunks)
 

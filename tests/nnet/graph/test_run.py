@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nnet import tree
-from nnet.graph.run import backward, forward
+from nnet.graph.run import Keep, backward, forward
 from tests.nnet.graph.nets import NETS
 from tests.nnet.graph.oracle import Oracle
 from tests.nnet.graph.toys import toy_net
@@ -52,7 +52,7 @@ def test_nothing_that_was_given_is_changed(trial):
 
 
 def test_a_pass_that_keeps_nothing_gives_the_same_outputs(trial):
-    acts = forward(trial.nnet, trial.plan, trial.inputs, keep=False)
+    acts = forward(trial.nnet, trial.plan, trial.inputs, keep=Keep.OUTPUTS)
     np.testing.assert_array_equal(acts.output(), forward(trial.nnet, trial.plan, trial.inputs).output())
     assert not acts.x
     assert not acts.memo
