@@ -4,17 +4,37 @@ of ratios.
 
 from __future__ import annotations
 
+import argparse
+import math
 import os
+import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+COLUMNS = (
+    "what",
+    "peer",
+    "ours, ms",
+    "peer, ms",
+    "ours / peer",
+    "ours, MB",
+    "peer, MB",
+    "floor, ms",
+    "ours / floor",
+)
 
 
 class Cost(NamedTuple):
-    """Of one run: wall seconds, processor seconds of all its processes, peak memory of the largest in MB."""
+    """Of one run: wall seconds, processor seconds of all its processes, peak memory of the largest in MB.
+
+    The memory is NaN where it is no larger than that of this process, from which the other one was forked.
+    """
 
     wall: float
     cpu: float
@@ -45,23 +65,40 @@ def run(
 
     Raises RuntimeError with its last lines if it fails.
     """
+    return run_beside([command], env, folder)
+
+
+def run_beside(
+    commands: Sequence[Sequence[object]],
+    env: Mapping[str, str] | None = None,
+    folder: str | os.PathLike[str] = ".",
+) -> Cost:
+    """Run commands at the same time until all have ended; processor times added, the largest memory."""
+    costs = []
     with tempfile.TemporaryFile() as log:
         start = time.monotonic()
-        child = subprocess.Popen(
-            [str(word) for word in command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **(env or {})},
-            cwd=folder,
-        )
-        _, status, usage = os.wait4(child.pid, 0)
+        children = [
+            subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(env or {})},
+                cwd=folder,
+            )
+            for command in commands
+        ]
+        for child in children:
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            costs.append((usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
         wall = time.monotonic() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
+        if any(child.returncode for child in children):
             log.seek(0)
-            raise RuntimeError(f"{command[0]} failed: {log.read().decode(errors='replace')[-400:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+            raise RuntimeError(f"{commands[0][0]} failed: {log.read().decode(errors='replace')[-400:]}")
+    memory = max(memory for _, memory in costs)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Cost(wall, sum(cpu for cpu, _ in costs), memory if memory > own else math.nan)
 
 
 def compare(ours: Callable[[], Cost], peer: Callable[[], Cost], repeats: int) -> Comparison:
@@ -79,6 +116,70 @@ def compare(ours: Callable[[], Cost], peer: Callable[[], Cost], repeats: int) ->
         statistics.median(a.wall / b.wall for a, b in pairs),
         statistics.median(a.cpu / b.cpu for a, b in pairs),
     )
+
+
+def parser(doc: str | None, repeats: int = 3) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--repeats", type=int, default=repeats, help="pairs of runs")
+    made.add_argument("--threads", type=int, default=1, help="BLAS threads of every program")
+    found = os.environ.get("KALDI_BIN")
+    made.add_argument(
+        "--kaldi", type=Path, default=Path(found) if found else None, help="Kaldi's nnet3bin (KALDI_BIN)"
+    )
+    return made
+
+
+def set_threads(threads: int) -> None:
+    """Every program started from here gets so many BLAS threads."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def ours(program: str, *arguments: object) -> list[object]:
+    """The command line of a program of ours."""
+    return [sys.executable, "-m", f"nnet.programs.{program.replace('-', '_')}", *arguments]
+
+
+def kaldis(folder: Path | None, program: str, *arguments: object) -> list[object] | None:
+    """The command line of Kaldi's program; None where there is none."""
+    return [folder / program, *arguments] if folder and (folder / program).exists() else None
+
+
+def report(what: str, peer: str, c: Comparison, floor: float | None = None) -> None:
+    """A row under COLUMNS; `floor` in seconds."""
+    row(
+        what,
+        peer,
+        1000 * c.ours.wall,
+        1000 * c.peer.wall,
+        c.wall_ratio,
+        round(c.ours.memory) if c.ours.memory > 0 else None,
+        round(c.peer.memory) if c.peer.memory > 0 else None,
+        1000 * floor if floor else None,
+        c.ours.wall / floor if floor else None,
+    )
+
+
+def report_alone(what: str, costs: Sequence[Cost], floor: float | None = None) -> None:
+    """The same where there is no peer."""
+    c = median(costs)
+    more = (1000 * floor, c.wall / floor) if floor else (None, None)
+    row(what, "none", 1000 * c.wall, None, None, round(c.memory) if c.memory > 0 else None, None, *more)
+
+
+def against(
+    what: str,
+    mine: Callable[[], Cost],
+    peers: Mapping[str, Callable[[], Cost]],
+    repeats: int,
+    floor: float | None = None,
+) -> None:
+    """A row for every peer, or one for ours alone where there is none."""
+    for name, peer in peers.items():
+        report(what, name, compare(mine, peer, repeats), floor)
+    if not peers:
+        report_alone(what, [mine() for _ in range(repeats)], floor)
 
 
 def median(costs: Sequence[Cost]) -> Cost:

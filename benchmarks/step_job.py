@@ -30,8 +30,8 @@ class Network:
 NETWORKS = (Network("tdnn", 256, 8), Network("tdnnf", 32, 50), Network("lstm", 64, 20, extra_left=20))
 
 
-def prepare(network: Network, xconfigs: Path, folder: Path, counts: tuple[int, int]) -> Nnet:
-    """Write folder/{model.raw,few.ark,many.ark}: the initial model and `counts` minibatches of examples."""
+def make_model(network: Network, xconfigs: Path, folder: Path) -> Path:
+    """Write folder/model.raw, the initial model."""
     folder.mkdir(parents=True, exist_ok=True)
     text = (xconfigs / f"{network.name}.xconfig").read_text().replace("DIR", str(folder))
     (folder / "network.xconfig").write_text(text)
@@ -43,7 +43,12 @@ def prepare(network: Network, xconfigs: Path, folder: Path, counts: tuple[int, i
         folder,
     )
     call("nnet.programs.nnet3_init", "--srand=1", folder / "final.config", folder / "model.raw")
-    nnet = read_nnet(str(folder / "model.raw"))
+    return folder / "model.raw"
+
+
+def prepare(network: Network, xconfigs: Path, folder: Path, counts: tuple[int, int]) -> Nnet:
+    """Write folder/{model.raw,few.ark,many.ark}: the initial model and `counts` minibatches of examples."""
+    nnet = read_nnet(str(make_model(network, xconfigs, folder)))
     rng = np.random.default_rng(0)
     for name, count in zip(("few", "many"), counts):
         with TableWriter(f"ark:{folder / name}.ark", EXAMPLE) as out:

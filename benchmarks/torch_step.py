@@ -7,6 +7,7 @@ Serves feed-forward networks of affine, linear, TDNN, ReLU, batch-norm, dropout 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ RATE = 1e-5
 
 
 def main() -> None:
-    """`torch_step MODEL EXAMPLES OUT`: one pass over the examples."""
+    """`torch_step [--compile] MODEL EXAMPLES OUT`: one pass over the examples."""
     model, examples, out = sys.argv[-3:]
+    forward = torch.compile(outputs, dynamic=False) if "--compile" in sys.argv else outputs
     nnet = read_nnet(model)
     weights = {name: {k: torch.tensor(a, requires_grad=True) for k, a in params(c).items()}
                for name, c in nnet.components.items()}  # fmt: skip
@@ -34,23 +36,31 @@ def main() -> None:
     plans = PlanCache(nnet)
     for batch in read_minibatches(examples, nnet):
         optimizer.zero_grad()
-        (-objective(nnet, plans, weights, batch)).backward()
+        (-objective(nnet, plans, weights, batch, forward)).backward()
         optimizer.step()
     write_nnet(nnet, out)
 
 
-def objective(nnet: Nnet, plans: PlanCache, weights: dict[str, Any], batch: Minibatch) -> Any:
-    """The log-likelihood of the labels, summed."""
+def objective(
+    nnet: Nnet, plans: PlanCache, weights: dict[str, Any], batch: Minibatch, forward: Callable[..., Any]
+) -> Any:
+    """The log-likelihood of the labels, summed; `forward` is `outputs`, or what was compiled of it."""
     target = batch.outputs["output"]
     assert isinstance(target, SparseTarget)
     frames = {name: frames for name, (frames, _) in batch.inputs.items()}
     plan = plans(Request(frames, {"output": target.frames}))
-    y = outputs(nnet, plan, weights, {name: torch.from_numpy(x) for name, (_, x) in batch.inputs.items()})
+    y = forward(nnet, plan, weights, {name: torch.from_numpy(x) for name, (_, x) in batch.inputs.items()})
     return (y[target.t, target.n, target.column] * torch.from_numpy(target.weight)).sum()
 
 
-def outputs(nnet: Nnet, plan: Plan, weights: dict[str, Any], ys: dict[str, Any]) -> Any:
-    """The output (T, N, D), by the steps of the plan."""
+def outputs(
+    nnet: Nnet,
+    plan: Plan,
+    weights: dict[str, Any],
+    ys: dict[str, Any],
+    rule: Callable[[Component, dict[str, Any], Any, Io], Any] | None = None,
+) -> Any:
+    """The output (T, N, D), by the steps of the plan; `rule` computes a component if it is not `apply`."""
     n = next(iter(ys.values())).shape[1]
     for step in plan.steps:
         x = gather(step.gather, ys) if isinstance(step, (Apply, Output)) else None
@@ -60,7 +70,7 @@ def outputs(nnet: Nnet, plan: Plan, weights: dict[str, Any], ys: dict[str, Any])
             raise ValueError("recurrent networks are not served")
         component = nnet.component_of(step.node)
         name = nnet.nodes[step.node].component  # type: ignore[union-attr]
-        ys[step.node] = apply(component, weights[name], x, Io(step.t_in, step.t_out, n))
+        ys[step.node] = (rule or apply)(component, weights[name], x, Io(step.t_in, step.t_out, n))
     raise ValueError("the plan has no output")
 
 

@@ -1,0 +1,116 @@
+"""Inference: nnet3-compute over whole utterances, ours against Kaldi's and PyTorch's; are the results equal?
+
+usage: python -m benchmarks.inference --networks DIR [--only tdnnf] [--utterances 1,17] [--frames 1200]
+                                      [--chunk 150] [--kaldi DIR] [--torch] [--torch-compiled]
+
+The time of many utterances less that of few, so without start-up. The floor is the operations of the matrix
+products of the chunks at the rate of sgemm. PyTorch computes the chunks of an utterance as one batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.floor import forward_products, rate_of_a_program
+from benchmarks.paired import COLUMNS, Cost, against, kaldis, ours, parser, run, set_threads, table
+from benchmarks.step_job import NETWORKS, Network, call, prepare
+from nnet.formats.kinds import MATRIX, VECTOR
+from nnet.formats.tables import TableWriter, read_table
+from nnet.graph.network import Nnet
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print a table in markdown, then the largest difference of the outputs."""
+    p = parser(__doc__)
+    p.add_argument(
+        "--networks", type=Path, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
+    )
+    p.add_argument("--only", default="tdnnf", help="the network")
+    p.add_argument("--utterances", default="1,17", help="few and many")
+    p.add_argument("--frames", type=int, default=1200, help="frames of an utterance")
+    p.add_argument("--chunk", type=int, default=150, help="frames of a chunk")
+    p.add_argument("--torch", action="store_true", help="time PyTorch too")
+    p.add_argument("--torch-compiled", action="store_true", help="and what torch.compile makes of it")
+    options = p.parse_args(argv)
+    set_threads(options.threads)
+    network = next(n for n in NETWORKS if n.name == options.only)
+    with tempfile.TemporaryDirectory() as folder:
+        measure(network, Path(folder), options)
+    return 0
+
+
+def measure(network: Network, folder: Path, options: argparse.Namespace) -> None:
+    """Print the rows of one network."""
+    nnet = prepare(network, options.networks, folder, (1, 1))
+    few, many = map(int, options.utterances.split(","))
+    inputs = {"few": write_inputs(nnet, folder, "few", few, options.frames)}
+    inputs["many"] = write_inputs(nnet, folder, "many", many, options.frames)
+    model = folder / "trained.raw"  # with statistics for batch-norm
+    call("nnet.programs.nnet3_train", "--use-gpu=no", folder / "model.raw", f"ark:{folder}/few.ark", model)
+    chunks = (many - few) * options.frames / options.chunk
+    rule = f"--frames-per-chunk={options.chunk}"
+
+    def cost(command: Sequence[object], name: str) -> Cost:
+        small, large = (
+            run([*command, rule, *inputs[size][:-1], model, inputs[size][-1], f"ark:{folder}/{name}.{size}"])
+            for size in ("few", "many")
+        )
+        return large - small
+
+    peers = {
+        "Kaldi": kaldis(options.kaldi, "nnet3-compute", "--use-gpu=no"),
+        "PyTorch eager": torch() if options.torch else None,
+        "PyTorch compiled": torch("--compile") if options.torch_compiled else None,
+    }
+    used = {name: peer for name, peer in peers.items() if peer}
+    if options.torch_compiled:  # what was compiled is kept on disk, and then starts sooner
+        cost(torch("--compile"), "warm")
+    table(*COLUMNS)
+    against(
+        f"{network.name}, {(many - few) * options.frames} frames",
+        lambda: cost(ours("nnet3-compute", "--use-gpu=no"), "ours"),
+        {name: lambda name=name: cost(used[name], name.split()[-1]) for name in used},  # type: ignore[misc]
+        options.repeats,
+        chunks * forward_products(nnet, options.chunk) / rate_of_a_program(),
+    )
+    for name in used:
+        last = name.split()[-1]
+        print(
+            f"\nlargest difference from {name}: {difference(folder / 'ours.few', folder / f'{last}.few'):.2g}"
+        )
+
+
+def torch(*more: str) -> list[object]:
+    """The command line of the peer in PyTorch."""
+    return [sys.executable, "-m", "benchmarks.torch_compute", *more]
+
+
+def write_inputs(nnet: Nnet, folder: Path, name: str, count: int, frames: int) -> list[str]:
+    """Random features, and i-vectors where the network has them: the options and the rspecifier for them."""
+    rng = np.random.default_rng(1)
+    with TableWriter(f"ark:{folder}/feats.{name}", MATRIX) as out:
+        for n in range(count):
+            out.write(f"utt{n:03}", rng.standard_normal((frames, nnet.input_dim())).astype(np.float32))
+    words = []
+    if "ivector" in nnet.input_names():
+        with TableWriter(f"ark:{folder}/ivectors.{name}", VECTOR) as out:
+            for n in range(count):
+                out.write(f"utt{n:03}", rng.standard_normal(nnet.input_dim("ivector")).astype(np.float32))
+        words = [f"--ivectors=ark:{folder}/ivectors.{name}"]
+    return [*words, f"ark:{folder}/feats.{name}"]
+
+
+def difference(one: Path, other: Path) -> float:
+    """The largest absolute difference of the matrices of two archives."""
+    matrices = dict(read_table(f"ark:{other}", MATRIX))
+    return max(float(np.abs(m - matrices[key]).max()) for key, m in read_table(f"ark:{one}", MATRIX))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,145 @@
+"""Every benchmark program runs and prints its table; nobody asserts a time."""
+
+import math
+
+import pytest
+
+from benchmarks import averaging, examples, floor, inference, jobs, profile, startup, whole_run
+from benchmarks.paired import Cost, compare, median, run, run_beside
+from benchmarks.profile import Stopwatch
+from benchmarks.step_job import Network
+from tests.benchmarks.test_train_step import XCONFIG
+from tests.steps.corpus import make_corpus
+
+SMALL = """
+input dim=4 name=input
+relu-batchnorm-layer name=a dim=8 input=Append(-1,0,1) l2-regularize=$L2_HIDDEN
+output-layer name=output dim=$PDFS l2-regularize=$L2_OUTPUT
+"""
+
+
+@pytest.fixture
+def networks(tmp_path, monkeypatch):
+    monkeypatch.delenv("KALDI_BIN", raising=False)
+    for module in (averaging, inference, jobs, profile):
+        monkeypatch.setattr(module, "NETWORKS", (Network("tdnn", 4, 3),))
+    monkeypatch.setattr(jobs, "COUNTS", (1, 2))
+    (tmp_path / "tdnn.xconfig").write_text(XCONFIG)
+    return ["--networks", str(tmp_path)]
+
+
+@pytest.fixture
+def data(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus")
+    for name in ("data", "exp"):
+        (tmp_path / "placed" / name).mkdir(parents=True)
+    (tmp_path / "placed/data/train").symlink_to(corpus / "data")
+    (tmp_path / "placed/exp/ali").symlink_to(corpus / "ali")
+    return ["--data", str(tmp_path / "placed")]
+
+
+def rows(capsys, start):
+    lines = capsys.readouterr().out.splitlines()
+    return [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith(f"| {start}")
+    ]
+
+
+@pytest.mark.slow
+def test_inference(networks, capsys):
+    words = ["--only", "tdnn", "--utterances", "1,2", "--frames", "20", "--chunk", "8", "--repeats", "1"]
+    assert inference.main([*networks, *words]) == 0
+    assert [r[:2] for r in rows(capsys, "tdnn, 20 frames")] == [["tdnn, 20 frames", "none"]]
+
+
+@pytest.mark.slow
+def test_examples(data, capsys, monkeypatch):
+    monkeypatch.setattr(examples, "MINIBATCH", "1:2")
+    assert examples.main([*data, "--utterances", "2,9", "--repeats", "1"]) == 0
+    assert [r[0] for r in rows(capsys, "")] == ["what", "nnet3-get-egs", "nnet3-copy-egs", "to minibatches"]
+
+
+@pytest.mark.slow
+def test_startup(capsys, monkeypatch):
+    monkeypatch.delenv("KALDI_BIN", raising=False)
+    assert startup.main(["--repeats", "1"]) == 0
+    assert len(rows(capsys, "nnet3-")) == 3
+
+
+@pytest.mark.slow
+def test_averaging(networks, capsys):
+    assert averaging.main([*networks, "--counts", "1,2", "--repeats", "1"]) == 0
+    assert len(rows(capsys, "tdnn, 0 MB")) == 1
+
+
+@pytest.mark.slow
+def test_jobs(networks, capsys):
+    assert jobs.main([*networks, "--only", "tdnn", "--jobs", "1,2", "--repeats", "1"]) == 0
+    assert [r[0] for r in rows(capsys, "tdnn")] == ["tdnn, 1 x 2 threads", "tdnn, 2 x 1 threads"]
+
+
+@pytest.mark.slow
+def test_a_whole_run_and_its_stages(data, capsys, monkeypatch, tmp_path):
+    (tmp_path / "small.xconfig").write_text(SMALL)
+    monkeypatch.setattr(whole_run, "XCONFIG", tmp_path / "small.xconfig")
+    monkeypatch.setitem(whole_run.SETTINGS, "trainer.optimization.minibatch-size", 8)
+    words = ["--jobs", "1", "--epochs", "0.3", "--stages"]
+    assert whole_run.main([*data, *words]) == 0
+    table = {r[0]: r for r in rows(capsys, "")}
+    assert table["1"][1] == "ours" and {"train", "get_egs", "diagnose"} <= set(table)
+    assert int(table["train"][1]) >= 1 and float(table["train"][2]) > 0
+
+
+def test_the_profile_accounts_for_the_whole_minibatch(networks, capsys):
+    before = (profile.OnlineNaturalGradient.projection, profile.Flat.update)
+    assert profile.main([*networks, "--minibatches", "2"]) == 0
+    table = {r[0]: r for r in rows(capsys, "")}
+    assert float(table["a.affine"][4]) > 0 and table["a minibatch"][-1] == "100 %"
+    parts = [float(table[name][5]) for name in ("all components", profile.RULES, "the rest")]
+    assert sum(parts) == pytest.approx(float(table["a minibatch"][5]), rel=0.02)
+    assert before == (profile.OnlineNaturalGradient.projection, profile.Flat.update)
+
+
+def test_what_is_timed_inside_something_is_not_counted_twice(monkeypatch):
+    clock = iter([0.0, 1.0, 4.0, 10.0])
+    monkeypatch.setattr("benchmarks.profile.time.perf_counter", lambda: next(clock))
+    watch = Stopwatch()
+    inner = watch.timed(lambda: None, "natural gradient")
+    watch.timed(inner, "update", "layer")()
+    assert watch.seconds == {("layer", "natural gradient"): 3.0, ("layer", "update"): 7.0}
+
+
+def test_both_sides_take_turns_and_ratios_are_of_pairs():
+    order = []
+
+    def side(name, walls):
+        def cost():
+            order.append(name)
+            return Cost(walls.pop(0), 1.0, 5.0)
+
+        return cost
+
+    result = compare(side("ours", [1.0, 2.0, 9.0]), side("peer", [2.0, 8.0, 9.0]), 3)
+    assert order == ["ours", "peer", "peer", "ours", "ours", "peer"]
+    assert (result.ours.wall, result.peer.wall, result.wall_ratio) == (2.0, 8.0, 0.5)
+
+
+def test_costs_subtract_and_medians_keep_the_largest_memory():
+    cost = (Cost(3.0, 2.0, 7.0) - Cost(1.0, 1.0, 9.0)).over(2)
+    assert cost == Cost(1.0, 0.5, 7.0)
+    assert median([Cost(1, 1, 1), Cost(2, 2, 9), Cost(3, 3, 3)]) == Cost(2, 2, 9)
+
+
+def test_a_program_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="no such luck"):
+        run(["sh", "-c", "echo no such luck >&2; exit 3"])
+
+
+def test_programs_beside_each_other_add_their_processor_time():
+    busy = ["sh", "-c", "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done"]
+    both = run_beside([busy, busy])
+    assert both.wall > 0 and both.cpu > 0 and math.isnan(both.memory)
+
+
+def test_copies_have_a_rate():
+    assert floor.copy_rate(1 << 16, 2) > 0
