@@ -17,6 +17,8 @@ import numpy as np
 
 from nnet.backend import Array, array_module, like
 from nnet.columns import Columns, sumsq
+from nnet.kernels.fisher import Fisher, settle
+from nnet.kernels.launch import on_device
 from nnet.orthonormal_rows import reorthogonalize, symmetric
 from nnet.rounded_blas import SMALL
 from nnet.rounded_update import rounded_update
@@ -51,8 +53,8 @@ class OnlineNaturalGradient:
 
     `rank` becomes D - 1 where rows have no more than `rank` columns. The share eta of a minibatch of N rows
     in the running estimate is 1 - exp(-N / num_samples_history), at most 0.9, or 1 / num_minibatches_history
-    if that is set. Arrays may be numpy's or CuPy's, float32 or float64; what is rank x rank is solved on the
-    host in double.
+    if that is set. Arrays may be numpy's or CuPy's, float32 or float64; what is rank x rank is solved in
+    double, on a device in `kernels.fisher`, for all layers at once if `settle` is called for them.
 
     Directions in which the rows seen so far have no energy are decided by rounding: where rows span less than
     `rank`, Kaldi differs from itself by 3 to 20 % when its BLAS rounds otherwise. There, a small float32
@@ -84,6 +86,7 @@ class OnlineNaturalGradient:
         self.num_samples_history, self.num_minibatches_history = num_samples_history, num_minibatches_history
         self.t = 0
         self.W: Array = None  # (R, D), in the precision of the rows
+        self.fisher: Fisher | None = None  # on a device d and rho are there too
         self.d = np.zeros(0)  # (R,), float64 on the host
         self.rho = EPSILON
         self.undecided = False  # some rows of W are, or were at first, nothing but rounding
@@ -123,6 +126,8 @@ class OnlineNaturalGradient:
         before = x.sumsq()
         if self.t == 0:
             self._prime(x, before)
+        if self.fisher is not None:
+            settle([self.fisher])
         W = self.W
         if W.shape[1] != x.shape[1]:
             raise ValueError(
@@ -144,8 +149,11 @@ class OnlineNaturalGradient:
         e = real(1 / (2 + float(real(dim + rank) * real(self.alpha) / real(dim))))
         self.W = like(np.sqrt(e) * first_basis(rank, dim, x.dtype), x.blocks[0])
         self.d, self.rho = np.full(rank, EPSILON), EPSILON
+        self.fisher = Fisher(self.W, EPSILON) if on_device(self.W) else None
         for _ in range(1 if n <= rank else 3):
             self._update(x, x.times(self.W), before)
+            if self.fisher is not None:
+                settle([self.fisher])
 
     def _eta(self, n: int) -> float:
         if self.num_minibatches_history > 0:
@@ -162,6 +170,9 @@ class OnlineNaturalGradient:
         (n, dim), W = x.shape, self.W
         J = x.under(H)  # (R, D)
         L = H.T @ H if n <= dim else J @ W.T
+        if self.fisher is not None:
+            self.fisher.hand_in(J, L, before, (self._eta(n), n, dim, self.alpha))
+            return L
         trace = float(before)
         small = symmetric(array_module(J).stack((J @ J.T, L, W @ W.T)))  # to the host at once
         if not (math.isfinite(trace) and np.isfinite(small).all()):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnet.backend import Array
 from nnet.columns import Columns, column_sums
-from nnet.component import Updatable
+from nnet.component import Component, Updatable
+from nnet.kernels.fisher import settle
 from nnet.natural_gradient import OnlineNaturalGradient
 
 
@@ -36,6 +38,12 @@ class NaturalGradient:
                 self.num_minibatches_history,
             )
         return delta.scratch[key]
+
+
+def settle_estimates(delta: Mapping[str, Component]) -> None:
+    """On a device: move all preconditioners on that are due, together."""
+    held = (ng for c in delta.values() if isinstance(c, Updatable) for ng in c.scratch.values())
+    settle([ng.fisher for ng in held if isinstance(ng, OnlineNaturalGradient) and ng.fisher is not None])
 
 
 def default_rank(dim: int, most: int) -> int:

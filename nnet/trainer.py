@@ -19,6 +19,7 @@ from nnet.kernels.update import Limits
 from nnet.ledger import Entry, settle, soundness
 from nnet.minibatch import Minibatch
 from nnet.objectives import Evaluate, PerOutput
+from nnet.outer import settle_estimates
 from nnet.progress import ObjectiveProgress
 from nnet.updates import (
     MaxChangeStats,
@@ -192,6 +193,8 @@ class Trainer:
         if o.store_component_stats:
             store_stats(self.nnet, acts)
         backward(self.nnet, acts.plan, acts, derivatives, self.delta, deriv_times=self._deriv_times(batch))
+        if self._on_device:
+            settle_estimates(self.delta)
         if self.observe and last:
             self.observe(self.nnet, self.delta, batch.n * o.l2_regularize_factor)
         self.max_change.minibatches += 1

@@ -66,8 +66,7 @@ def waits(trainer, batches) -> int:
 
 
 def test_the_host_waits_once_in_an_interval(emulated):
-    nnet = without_natural_gradient(on_device(network()))
-    trainer = Trainer(nnet, TrainerOptions(print_interval=5))
+    trainer = Trainer(on_device(network()), TrainerOptions(print_interval=5))
     batches = [batch_on_gpu(minibatch(seed=seed)) for seed in range(21)]
     assert waits(trainer, batches[:1]) == 1  # a first mistake shows at once
     assert waits(trainer, batches[1:5]) == 0
