@@ -129,7 +129,7 @@ def records(
     directory: Path, spec: dict[str, Any], utterances: list[str], rng: np.random.Generator, name: str
 ) -> Iterator[bytes]:
     """The examples of `utterances` as they stand in a binary archive, keys included."""
-    source: Any = importlib.import_module(SOURCES[spec["sort"]])
+    source: Any = importlib.import_module(spec.get("source", SOURCES[spec["sort"]]))
     for key, eg in source.examples(directory, spec, utterances, rng, name):
         stream = io.BytesIO()
         stream.write(key.encode() + b" \0B")

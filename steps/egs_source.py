@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from nnet.examples.make import ExampleMaker, MakeOptions
 from nnet.examples.split import ChunkOptions
 from nnet.files import atomic_write
-from nnet.formats.examples import EXAMPLE, NnetExample
+from nnet.formats.examples import EXAMPLE, NnetExample, NnetIo
 from nnet.formats.kinds import MATRIX
 from nnet.formats.tables import random_access
 from nnet.programs.program import log, warn
@@ -37,7 +37,7 @@ def examples(
     labels = f"scp:{filtered(work, utterances, name)}"
     with random_access(labels, KINDS[spec["labels"]], spec["allow_pipes"]) as targets:
         for key, eg in maker.stream(features, targets, ivectors):
-            dims.note(eg)
+            dims.note(eg.io)
             yield key, eg
     for line in maker.splitter.summary():
         log(PROG, line)
@@ -72,9 +72,9 @@ class Dims:
         self.work = work
         self.seen: dict[str, int] = {}
 
-    def note(self, eg: NnetExample) -> None:
-        """Compare with the first example; ValueError if a dimension differs."""
-        dims = {io.name: io.features.shape[1] for io in eg.io if io.name != "output"}
+    def note(self, ios: Iterable[NnetIo]) -> None:
+        """Compare an example's inputs with the first one's; ValueError if a dimension differs."""
+        dims = {io.name: io.features.shape[1] for io in ios if io.name != "output"}
         if not self.seen:
             self.seen = dims
             for name, of in (("feat_dim", "input"), ("ivector_dim", "ivector")):

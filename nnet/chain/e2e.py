@@ -6,11 +6,13 @@ from collections import deque
 
 import numpy as np
 
+from nnet.chain.den_graph import to_pdfs
 from nnet.formats.transitions import TransitionModel
 from nnet.fst.arrays import Fst
 from nnet.fst.compose import compose
 from nnet.fst.epsilons import remove_epsilons
-from nnet.fst.order import sort_arcs, with_labels
+from nnet.fst.local_epsilons import remove_epsilons_locally
+from nnet.fst.order import sort_arcs
 from nnet.supervision import Supervision
 
 LIMIT = 1 << 30  # more frames than any utterance has
@@ -21,16 +23,15 @@ def pdf_acceptor(graph: Fst, transitions: TransitionModel) -> Fst:
 
     (The first half of TrainingGraphToSupervisionE2e.) Raises ValueError for other labels.
     """
-    labels = graph.ilabels.copy()
-    labels[labels > 0] = transitions.pdf_of(labels[labels > 0]) + 1
-    return remove_epsilons(with_labels(graph, labels, labels))
+    fst = to_pdfs(remove_epsilons(remove_epsilons_locally(graph)), transitions)
+    return fst if (fst.ilabels > 0).all() else remove_epsilons(fst)  # words may stand on epsilons
 
 
 def normalized(acceptor: Fst, normalization_fst: Fst) -> Fst:
     """`acceptor` with the costs of `normalization_fst`; empty if that allows none of its paths
     (AddWeightToSupervisionFstE2e).
     """
-    return compose(acceptor, sort_arcs(normalization_fst), "second")
+    return compose(remove_epsilons(acceptor), sort_arcs(normalization_fst), "second")
 
 
 def shortest_length(acceptor: Fst) -> int:
