@@ -49,6 +49,12 @@ class AliDir:
         return [*self.archives(), self.path / "final.mdl", self.path / "tree"]
 
     @cached_property
+    def frame_subsampling_factor(self) -> int:
+        """Frames of features for each transition-id: 1 unless a file of that name says otherwise."""
+        path = self.path / "frame_subsampling_factor"
+        return read_int(path) if path.is_file() else 1
+
+    @cached_property
     def transitions(self) -> TransitionModel:
         """The transition model of the alignments."""
         return read_transition_model(str(self.path / "final.mdl"))

@@ -13,9 +13,9 @@ from nnet.formats.model import AmNnet, read_am
 from nnet.formats.tree import ContextTree, read_tree
 from nnet.inference import ChunkOptions
 from steps.decode import read_text
-from steps.graph import GraphOptions, decoding_graph, to_kaldifst, word_sequence
+from steps.graph import CHAIN, GraphOptions, decoding_graph, to_kaldifst, word_sequence
 from steps.lang import Lang, read_lang
-from steps.model_features import chunks_for, features_for
+from steps.model_features import chunks_for, features_for, subsampling_factor
 from steps.search import AcousticModel, best_path
 from steps.write_ali import write_ali_dir
 
@@ -28,6 +28,12 @@ class AlignOptions:
     beam: float = 10.0
     retry_beam: float = 40.0
     graph: GraphOptions = field(default_factory=GraphOptions)
+
+
+def options_for(model: Path) -> AlignOptions:
+    """What suits the kind of model that DIR/final.mdl is: chain models have scores of full size."""
+    is_chain = subsampling_factor(model.parent) > 1
+    return AlignOptions(acoustic_scale=1.0, graph=CHAIN) if is_chain else AlignOptions()
 
 
 @dataclass
@@ -82,21 +88,33 @@ def align_data(
     lang_folder: Path,
     data: Path,
     folder: Path,
-    options: AlignOptions = AlignOptions(),
+    options: AlignOptions | None = None,
     warn: Callable[[str], None] = lambda message: None,
 ) -> AlignCounts:
-    """Align the utterances of a data directory; `folder` becomes a Kaldi alignment directory.
+    """Align the utterances of a data directory; `folder` becomes a Kaldi alignment directory, with as many
+    transition-ids as the model has output frames (their rate is in frame_subsampling_factor).
 
     `model` is DIR/final.mdl; DIR/tree is its tree. Raises ValueError if no utterance can be aligned, or a
     word
     is not in the lexicon.
     """
     am, tree, counts = read_am(str(model)), read_tree(str(model.parent / "tree")), AlignCounts()
-    aligner = Aligner(am, tree, read_lang(lang_folder), options, chunks_for(model.parent))
+    aligner = Aligner(
+        am, tree, read_lang(lang_folder), options or options_for(model), chunks_for(model.parent)
+    )
     alignments = list(_alignments(aligner, model, data, counts, warn))
     if not alignments:
         raise ValueError(f"no utterance of {data} could be aligned with {model}")
-    write_ali_dir(folder, alignments, tree, am.transitions, lang_folder / "phones.txt")
+    cmvn_opts = model.parent / "cmvn_opts"
+    write_ali_dir(
+        folder,
+        alignments,
+        tree,
+        am.transitions,
+        lang_folder / "phones.txt",
+        cmvn_opts.read_text(encoding="utf-8").strip() if cmvn_opts.is_file() else "",
+        subsampling_factor(model.parent),
+    )
     return counts
 
 

@@ -24,9 +24,10 @@ def write_ali_dir(
     model: TransitionModel,
     phones: Path,
     cmvn_opts: str = "",
+    frame_subsampling_factor: int = 1,
 ) -> None:
     """Write ali.1.gz from (utterance, transition-ids), final.mdl, tree, num_jobs, cmvn_opts, and phones.txt
-    like `phones`.
+    like `phones`; and how many frames of features a transition-id is for, unless it is 1.
 
     ali.1.gz comes last: a directory that has it is whole. Raises OSError.
     """
@@ -39,6 +40,8 @@ def write_ali_dir(
         "cmvn_opts": f"{cmvn_opts}\n",
         "phones.txt": phones.read_text(encoding="utf-8"),
     }
+    if frame_subsampling_factor != 1:
+        files["frame_subsampling_factor"] = f"{frame_subsampling_factor}\n"
     for name, text in files.items():
         with atomic_write(folder / name, text=True) as stream:
             stream.write(text)

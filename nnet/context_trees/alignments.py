@@ -68,7 +68,8 @@ def pdf_classes(model: TransitionModel, ids: np.ndarray) -> np.ndarray:
 class Converter:
     """Turns alignments of `old` into alignments of `new` with the tree `tree` (Kaldi's convert-ali).
 
-    Phones keep their time, divided by `subsampling`. Where topology and length of a phone are the same, its
+    Phones keep their time, divided by `subsampling`, or times
+    `repetition`. Where topology and length of a phone are the same, its
     states keep theirs too; else its states get equal shares (Kaldi: random ones).
     """
 
@@ -76,21 +77,27 @@ class Converter:
     new: TransitionModel
     tree: ContextTree
     subsampling: int = 1
+    repetition: int = 1
 
     def __post_init__(self) -> None:
         self._number = {tuple(row): k for k, row in enumerate(self.new.tuples.tolist())}
 
-    def convert(self, ids: np.ndarray, shift: int | None = None) -> np.ndarray | None:
+    def convert(
+        self, ids: np.ndarray, shift: int | None = None, num_frames: int | None = None
+    ) -> np.ndarray | None:
         """Transition-ids of `new`, (T + shift) // subsampling of them; None if phones find no room.
 
-        `shift`: 0 to subsampling - 1, which is the default and rounds up. Raises ValueError for a bad
-        alignment.
+        `shift`: 0 to subsampling - 1, which is the default and rounds up. `num_frames`: how many there are to
+        be with `repetition`, the last phone being cut or drawn out. Raises ValueError for a bad alignment.
         """
         shift = self.subsampling - 1 if shift is None else shift
         segments = split_to_phones(self.old, ids)
         phones = [s.phone for s in segments]
         least = [len(shortest_path(self.new.topology.states(p))) for p in phones]
-        lengths = subsampled([s.length for s in segments], least, self.subsampling, shift)
+        ends = np.cumsum([0, *(s.length for s in segments)]) * self.repetition
+        if num_frames is not None:
+            ends = np.append(np.minimum(ends[:-1], num_frames), num_frames)
+        lengths = balanced(np.diff((ends + shift) // self.subsampling).tolist(), least)
         if lengths is None:
             return None
         found = windows(phones, self.tree.width, self.tree.central)
@@ -131,12 +138,11 @@ class Converter:
         return self.new.ids_of_state(number)[k]
 
 
-def subsampled(lengths: Sequence[int], least: Sequence[int], factor: int, shift: int) -> list[int] | None:
-    """Lengths of phones divided by `factor`, none below its `least`, for which neighbours give frames; None
-    if they cannot (ComputeNewPhoneLengths).
+def balanced(lengths: Sequence[int], least: Sequence[int]) -> list[int] | None:
+    """Lengths of phones, none below its `least`, for which neighbours give frames; None if they cannot
+    (ComputeNewPhoneLengths).
     """
-    ends = np.cumsum([0, *lengths])
-    new = np.diff((ends + shift) // factor).tolist()
+    new = list(lengths)
     while (i := next((i for i, n in enumerate(new) if n < least[i]), -1)) >= 0:
         before = next((j for j in range(i - 1, -1, -1) if new[j] > least[j]), -1)
         after = next((j for j in range(i + 1, len(new)) if new[j] > least[j]), -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from nnet.context_trees.build import BuildOptions, Root, build_tree
 from nnet.context_trees.questions import automatic_questions, questions_for
 from nnet.context_trees.statistics import Accumulator, TreeStatistics
 from nnet.formats.topology import Topology, read_topology_file
-from nnet.formats.transitions import transition_model
-from nnet.formats.tree import monophone_tree
+from nnet.formats.transitions import TransitionModel, transition_model
+from nnet.formats.tree import ContextTree, monophone_tree
 from steps.ali_dir import AliDir
 from steps.features import add_deltas
 from steps.lang import read_symbols
@@ -29,7 +29,8 @@ HEADING = """Build a context-dependency tree from alignments by clustering, and 
 Usage: python -m steps.chain.build_tree [options] --data DATA --lang LANG --ali-dir ALI --dir TREE_DIR
 e.g.:  ... --num-leaves 2000 --frame-subsampling-factor 3 --context-width 2 --central-position 1 ...
 
-The topology is that of LANG. TREE_DIR becomes an alignment directory: tree, final.mdl, ali.1.gz, num_jobs."""
+Alignments of a lower rate, as chain models give them, are drawn out to the rate that is wanted. The topology
+is that of LANG. TREE_DIR becomes an alignment directory: tree, final.mdl, ali.1.gz, num_jobs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class TreeOptions:
     )
     central_position: int = option("central-position", 1, "position of the phone itself, from 0")
     frame_subsampling_factor: int = option(
-        "frame-subsampling-factor", 1, "frames of features and alignments per frame of the new alignments"
+        "frame-subsampling-factor", 1, "frames of features per frame of the new alignments"
     )
     repeat_frames: bool = option(
         "repeat-frames", False, "write alignments of the lower rate as often as the old ones had frames"
@@ -86,6 +87,7 @@ def build(o: TreeOptions, say: Callable[[str], None] = print) -> None:
     ali.check()
     _check_phones(lang / "phones.txt", ali.path / "phones.txt")
     topology = read_topology_file(str(lang / "topo"))
+    frames = {utterance: len(x) for utterance, x in features_for(ali.path, Path(o.data))}
     stats = _statistics(o, ali, topology, _context_independent(lang), say)
     classes = {p: topology.num_pdf_classes(p) for p in topology.phones}
     sets, most = _sets(lang, topology), max(classes.values())
@@ -93,13 +95,23 @@ def build(o: TreeOptions, say: Callable[[str], None] = print) -> None:
     questions = questions_for([*found, *_int_rows(lang, "extra_questions")], o.context_width, most)
     tree = build_tree(stats, questions, _roots(lang, sets, topology), classes, options, say)
     model = transition_model(tree, topology)
-    converted = list(
-        _converted(o, Converter(ali.transitions, model, tree, o.frame_subsampling_factor), ali, say)
-    )
+    converted = list(_converted(o, _converter(o, ali, model, tree), ali, frames, say))
     if not converted:
         raise ValueError(f"no alignment of {ali.path} can be converted to the topology of {lang}")
-    write_ali_dir(Path(o.dir), converted, tree, model, lang / "phones.txt", _cmvn_opts(ali.path))
+    factor = 1 if o.repeat_frames else o.frame_subsampling_factor
+    write_ali_dir(Path(o.dir), converted, tree, model, lang / "phones.txt", _cmvn_opts(ali.path), factor)
     say(f"{tree.num_pdfs} leaves, {len(converted)} alignments converted")
+
+
+def _converter(o: TreeOptions, ali: AliDir, model: TransitionModel, tree: ContextTree) -> Converter:
+    """From the rate of the alignments to the new one. Raises ValueError if neither divides the other."""
+    before, after = ali.frame_subsampling_factor, o.frame_subsampling_factor
+    if before % after and after % before:
+        raise ValueError(
+            f"{ali.path} has alignments of every {before} frames, --frame-subsampling-factor={after} wants "
+            "others: one must divide the other"
+        )
+    return Converter(ali.transitions, model, tree, max(1, after // before), max(1, before // after))
 
 
 def _statistics(
@@ -108,13 +120,16 @@ def _statistics(
     """Of all utterances with features and alignments, these converted to the new topology first."""
     tree = monophone_tree({p: topology.num_pdf_classes(p) for p in topology.phones})
     model = transition_model(tree, topology)
-    converter = Converter(ali.transitions, model, tree, o.frame_subsampling_factor)
+    converter = _converter(o, ali, model, tree)
     alignments = dict(ali.alignments())
     found = Accumulator(o.context_width, o.central_position, free)
     counts = {"used": 0, "without alignment": 0, "that could not be used": 0}
     for utterance, x in features_for(ali.path, Path(o.data)):
         ids = alignments.get(utterance)
-        new = None if ids is None or len(ids) != len(x) else _convert(converter, utterance, ids, False, say)
+        fits = ids is not None and len(ids) == -(-len(x) // ali.frame_subsampling_factor)
+        new = (
+            _convert(converter, utterance, ids, _wanted(o, len(x)), say) if ids is not None and fits else None
+        )
         reason = "without alignment" if ids is None else "used" if new is not None else list(counts)[2]
         counts[reason] += 1
         if new is not None:
@@ -124,21 +139,37 @@ def _statistics(
     return found.statistics()
 
 
+def _wanted(o: TreeOptions, num_frames: int) -> int:
+    """Frames of the new alignment of features of `num_frames` frames."""
+    return -(-num_frames // o.frame_subsampling_factor)
+
+
 def _converted(
-    o: TreeOptions, converter: Converter, ali: AliDir, say: Callable[[str], None]
+    o: TreeOptions, converter: Converter, ali: AliDir, frames: Mapping[str, int], say: Callable[[str], None]
 ) -> Iterator[tuple[str, np.ndarray]]:
     for utterance, ids in ali.alignments():
-        new = _convert(converter, utterance, ids, o.repeat_frames, say)
+        known = frames.get(utterance, len(ids) * ali.frame_subsampling_factor)
+        repeat = o.repeat_frames and converter.subsampling > 1
+        new = _convert(converter, utterance, ids, None if repeat else _wanted(o, known), say)
         if new is not None:
             yield utterance, new
 
 
 def _convert(
-    converter: Converter, utterance: str, ids: np.ndarray, repeat: bool, say: Callable[[str], None]
+    converter: Converter,
+    utterance: str,
+    ids: np.ndarray,
+    num_frames: int | None,
+    say: Callable[[str], None],
 ) -> np.ndarray | None:
-    """The new alignment; None, and a message, if there is none."""
+    """The new alignment, of `num_frames` frames, or with frames repeated if that is None. None, and a
+    message, if there is none.
+    """
     try:
-        new = converter.repeated(ids) if repeat else converter.convert(ids)
+        if num_frames is None:
+            new = converter.repeated(ids)
+        else:
+            new = converter.convert(ids, num_frames=num_frames if converter.repetition > 1 else None)
     except ValueError as error:
         say(f"{utterance}: {error}; left out")
         return None

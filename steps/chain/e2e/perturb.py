@@ -60,7 +60,7 @@ def _write_lists(data: Path, folder: Path, names: list[tuple[str, str]]) -> None
     for name, _, speaker in rows:
         of_speaker.setdefault(speaker, []).append(name)
     files = {
-        "text": [f"{name} {' '.join(text[u])}" for name, u, _ in rows if u in text],
+        "text": [f"{name} {' '.join(text[u])}".rstrip() for name, u, _ in rows if u in text],
         "utt2spk": [f"{name} {speaker}" for name, _, speaker in rows],
         "utt2uniq": [f"{name} {u}" for name, u, _ in rows],
         "spk2utt": [f"{speaker} {' '.join(sorted(of_speaker[speaker]))}" for speaker in sorted(of_speaker)],

@@ -10,11 +10,11 @@ import pytest
 
 from nnet.context_trees.alignments import (
     Converter,
+    balanced,
     evenly,
     pdf_classes,
     shortest_path,
     split_to_phones,
-    subsampled,
     windows,
 )
 from nnet.context_trees.biphone import full_biphone_tree
@@ -23,8 +23,17 @@ from nnet.formats.kinds import INT_VECTOR
 from nnet.formats.tables import TableWriter, read_table
 from nnet.formats.topology import HmmState, topology
 from nnet.formats.transitions import transition_model, write_transitions
-from nnet.formats.tree import write_tree
-from tests.nnet.context_trees.toy import CHAIN, END, PHONES, TWO_STATES, aligned, monophones, utterance
+from nnet.formats.tree import monophone_tree, write_tree
+from tests.nnet.context_trees.toy import (
+    CHAIN,
+    END,
+    PHONES,
+    TWO_STATES,
+    aligned,
+    classes_of,
+    monophones,
+    utterance,
+)
 
 
 def test_an_alignment_is_cut_where_phones_end() -> None:
@@ -57,13 +66,11 @@ def test_windows_reach_beyond_the_ends_with_zeros() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lengths", "factor", "expected"),
-    [([4, 5, 6], 3, [2, 1, 2]), ([1, 1, 7], 3, [1, 1, 1]), ([2, 2], 3, [1, 1]), ([1, 1, 1], 3, None)],
+    ("lengths", "expected"),
+    [([1, 0, 3], [1, 1, 2]), ([2, 0, 0, 3], [1, 1, 1, 2]), ([0, 4], [1, 3]), ([1, 0, 1], None)],
 )
-def test_phones_without_a_frame_borrow_one(
-    lengths: list[int], factor: int, expected: list[int] | None
-) -> None:
-    assert subsampled(lengths, [1] * len(lengths), factor, factor - 1) == expected
+def test_phones_without_a_frame_borrow_one(lengths: list[int], expected: list[int] | None) -> None:
+    assert balanced(lengths, [1] * len(lengths)) == expected
 
 
 def test_states_share_frames_evenly_and_may_be_skipped() -> None:
@@ -95,6 +102,15 @@ def test_repeated_frames_are_as_many_as_before(rng: np.random.Generator) -> None
     assert found is not None
     assert len(found) == len(ids)
     assert (new.phone_of(found) == old.phone_of(ids)).mean() > 0.7
+
+
+@pytest.mark.parametrize(("num_frames", "lengths"), [(11, [6, 5]), (12, [6, 6]), (7, [5, 2]), (3, None)])
+def test_alignments_of_a_lower_rate_are_drawn_out(num_frames: int, lengths: list[int] | None) -> None:
+    old, new = monophones(CHAIN), monophones(TWO_STATES)
+    converter = Converter(old, new, monophone_tree(classes_of(new.topology)), repetition=3)
+    found = converter.convert(aligned(old, [2, 3], [2, 2]), num_frames=num_frames)
+    got = None if found is None else [s.length for s in split_to_phones(new, found)]
+    assert got == lengths
 
 
 @pytest.mark.parametrize("options", [[], ["--frame-subsampling-factor=3"]])

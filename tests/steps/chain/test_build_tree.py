@@ -103,3 +103,23 @@ def test_utterances_without_alignments_or_of_another_length_are_counted(
     )
     assert main(arguments(top)) == 0
     assert "10 used, 1 without alignment, 1 that could not be used" in capsys.readouterr().out
+
+
+def test_alignments_of_a_lower_rate_are_drawn_out_to_the_features(top: Path) -> None:
+    assert main(arguments(top, "--frame-subsampling-factor=3", "--round-num-leaves=false")) == 0
+    assert (top / "tree/frame_subsampling_factor").read_text() == "3\n"
+    given = [f"--data={top / 'data'}", f"--lang={top / 'lang3'}", f"--ali-dir={top / 'tree'}"]
+    assert main([*given, f"--dir={top / 'back'}", "--context-width=2", "--thresh=5"]) == 0
+    before, after = AliDir(top / "ali"), AliDir(top / "back")
+    was = dict(before.alignments())
+    for utterance, ids in after.alignments():
+        assert len(ids) == len(was[utterance])
+        same = after.transitions.phone_of(ids) == before.transitions.phone_of(was[utterance])
+        assert same.mean() > 0.8
+    assert not (top / "back/frame_subsampling_factor").exists()
+
+
+def test_rates_that_do_not_fit_are_refused(top: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (top / "ali/frame_subsampling_factor").write_text("2\n")
+    assert main(arguments(top, "--frame-subsampling-factor=3")) == 1
+    assert "one must divide the other" in capsys.readouterr().err
