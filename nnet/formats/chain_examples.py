@@ -211,4 +211,5 @@ def write_supervision(out: KaldiOutput, s: Supervision) -> None:
     out.token("</Supervision>")
 
 
+SUPERVISION = Kind("chain supervision", read_supervision, write_supervision)
 CHAIN_EXAMPLE = Kind("chain example", read_chain_example, write_chain_example)

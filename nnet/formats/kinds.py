@@ -83,6 +83,28 @@ def write_int_lists(target: KaldiOutput, lists: Sequence[Any]) -> None:
     target.newline()
 
 
+def read_int_pairs(source: KaldiInput) -> np.ndarray:
+    """Pairs of integers (K, 2), such as phones and durations (Kaldi's BasicPairVectorHolder<int32>)."""
+    if source.binary:
+        count = _count(source, "a list of pairs", 10)
+        return _integers(source, 2 * count).reshape(-1, 2)
+    text = source.line(ended=True)
+    pairs = [_text_ints(source, part) for part in text.split(";")] if text.strip() else []
+    if any(len(p) != 2 for p in pairs):
+        source.error(f"expected pairs of integers like '1 2 ; 3 4', found {text.strip()[:40]!r}")
+    return np.array(pairs, np.int32).reshape(-1, 2)
+
+
+def write_int_pairs(target: KaldiOutput, pairs: Any) -> None:
+    """Pairs of integers (K, 2)."""
+    v = as_int32(np.asarray(pairs).ravel()).reshape(-1, 2)
+    if target.binary:
+        target.int32(len(v))
+        target.write(_integer_bytes(v.ravel()))
+    else:
+        target.text("; ".join(f"{a} {b} " for a, b in v.tolist()) + "\n")
+
+
 def _count(source: KaldiInput, what: str, size: int) -> int:
     """A number of elements, each of at least `size` bytes, that the file can hold."""
     count = source.int32()
@@ -264,6 +286,7 @@ VECTOR = _real("vector", read_vector, write_vector, np.float32, vector_range)
 DOUBLE_VECTOR = _real("vector", read_vector, write_vector, np.float64, vector_range)
 INT_VECTOR = Kind("vector of integers", read_ints, write_ints)
 INT_VECTOR_VECTOR = Kind("list of vectors of integers", read_int_lists, write_int_lists)
+INT_PAIR_VECTOR = Kind("list of pairs of integers", read_int_pairs, write_int_pairs)
 POSTERIOR = Kind("posterior", read_posterior, write_posterior)
 INT = _scalar("integer", "int32", "int32")
 FLOAT = _scalar("number", "float", "float")

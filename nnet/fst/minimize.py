@@ -8,7 +8,10 @@ from nnet.fst.arrays import Fst
 from nnet.fst.components import strong_components
 from nnet.fst.order import connect
 from nnet.fst.partition import Partition
+from nnet.fst.push import push_to_start
 from nnet.fst.standard_order import StandardQueue, standard_sort
+
+DELTA = 1e-6  # of costs that count as equal in determinised acceptors
 
 Transition = tuple[int, int]  # label, state
 
@@ -23,18 +26,29 @@ def quantize(fst: Fst, delta: float) -> Fst:
     return Fst(fst.start, finals, fst.indptr, fst.ilabels, fst.olabels, weights, fst.targets)
 
 
-def minimize(fst: Fst) -> Fst:
+def minimize_pushed(fst: Fst) -> Fst:
+    """An acceptor without cycles made as small as possible, costs moved to its start (OpenFst's Minimize).
+
+    Arcs are sorted by label if no arc and no end has a cost.
+    """
+    if not fst.weights.any() and not fst.finals[np.isfinite(fst.finals)].any():
+        return minimize(fst, by_label=True)
+    return minimize(quantize(push_to_start(fst), DELTA))
+
+
+def minimize(fst: Fst, by_label: bool = False) -> Fst:
     """`fst` with states merged whose arcs agree in labels, costs and merged targets.
 
     Pairs of label and cost become labels, final costs arcs to a new state, as in OpenFst's Encode; then
     acceptors without cycles and choices are minimised by height (Revuz), all others by splitting classes
-    (Hopcroft). Arcs are sorted by these labels, equal ones united. States and arcs come out in OpenFst's
+    (Hopcroft). Arcs are sorted by these labels, in the order in
+    which they are met (or by the old ones), equal ones united. States and arcs come out in OpenFst's
     order (AcceptorMinimize between Encode and Decode).
     """
     fst = connect(fst)
     if fst.start < 0:
         return fst
-    rows, decode = _encode(fst)
+    rows, decode = _encode(fst, by_label)
     no_choice = all(len({code for code, _ in row}) == len(row) for row in rows)
     partition = _by_height(rows) if no_choice and not _has_cycle(fst) else _by_splitting(rows)
     return connect(_decoded(_merge(rows, partition), decode, partition, fst))
@@ -43,9 +57,10 @@ def minimize(fst: Fst) -> Fst:
 Code = tuple[int, int, float]  # ilabel, olabel, cost; (-1, -1, cost) is an end
 
 
-def _encode(fst: Fst) -> tuple[list[list[Transition]], list[Code]]:
+def _encode(fst: Fst, by_label: bool) -> tuple[list[list[Transition]], list[Code]]:
     """Arcs as (code, target), the last state the only final one; and what codes, counted from 1, mean."""
-    numbers: dict[Code, int] = {}
+    labels = np.unique(fst.ilabels).tolist() if by_label else []
+    numbers: dict[Code, int] = {(label, label, 0.0): k for k, label in enumerate(labels, 1)}
     rows: list[list[Transition]] = []
     for arcs, final in zip(fst.lists(), fst.finals.tolist()):
         row = [(numbers.setdefault((i, o, w), len(numbers) + 1), t) for i, o, w, t in arcs]

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from nnet.fst.arrays import Fst
-from nnet.fst.order import connect, with_costs
+from nnet.fst.arrays import Fst, plus_cost
+from nnet.fst.order import connect, reverse, topological_order, with_costs
 
+INF = float("inf")
 MAX_STEPS = 200  # of the power method
 CHECKED_EVERY = 5  # steps
 UNDERFLOW = 100.0  # exp(-cost) of larger costs is nothing
@@ -77,3 +78,40 @@ def _links(fst: Fst) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     by_source = np.argsort(source, kind="stable")  # a state's end comes after its arcs
     order = by_source[np.argsort(target[by_source], kind="stable")]
     return source[order], target[order], p[order]
+
+
+def distances_to_end(fst: Fst, delta: float = 1e-6) -> list[float]:
+    """(S,) the lowest cost from each state of an FST without cycles to an end, infinity if there is no way.
+
+    A way that is better by no more than `delta` than those found before is passed over; states are searched
+    in OpenFst's order (ShortestDistance of the reversed FST). Raises ValueError if there is a cycle.
+    """
+    backward = reverse(fst)
+    order = topological_order(backward)
+    if order is None:
+        raise ValueError("an FST has a cycle where only those without can be used")
+    arcs, distance = backward.lists(), [INF] * backward.num_states
+    distance[backward.start] = 0.0
+    for s in np.argsort(order).tolist():
+        for _, _, w, t in arcs[s] if distance[s] < INF else ():
+            way = plus_cost(distance[s], w)
+            if way < distance[t] and not distance[t] <= plus_cost(way, delta):
+                distance[t] = way
+    return distance[1:]
+
+
+def push_to_start(fst: Fst, keep_total: bool = True, delta: float = 1e-6) -> Fst:
+    """Costs of an FST without cycles moved towards the start: from every state the best way costs nothing.
+
+    The cost of the best path stays at the arcs of the start if `keep_total` (Push, REWEIGHT_TO_INITIAL).
+    """
+    if fst.start < 0:
+        return fst
+    distance = np.array(distances_to_end(fst, delta), np.float32)
+    far = np.where(np.isfinite(distance), distance, np.float32(0))
+    weights = np.where(np.isfinite(distance[fst.targets]), fst.weights + far[fst.targets], fst.weights)
+    weights, finals = weights - far[fst.sources], fst.finals - far
+    if keep_total:
+        weights[fst.sources == fst.start] += far[fst.start]
+        finals[fst.start] += far[fst.start]
+    return with_costs(fst, weights, finals)

@@ -12,8 +12,8 @@ from nnet.programs.program import log, option, warn
 
 
 @dataclass
-class ChunkedExampleOptions:
-    """What nnet3-get-egs and nnet3-get-egs-dense-targets share."""
+class CuttingOptions:
+    """What all programs share that cut utterances into examples."""
 
     compress: bool = option(
         True, "If true, write features in compressed form (compressed ones always stay so)"
@@ -22,9 +22,6 @@ class ChunkedExampleOptions:
     online_ivectors: str = option("", "Rspecifier of i-vectors, a matrix for each utterance")
     online_ivector_period: int = option(1, "Number of frames between the rows of --online-ivectors")
     length_tolerance: int = option(100, "Tolerated difference in frames between features and i-vectors")
-    targets_length_tolerance: int = option(
-        2, "Tolerated difference in frames (after subsampling) between features and targets"
-    )
     left_context: int = option(0, "Frames of left context of the features in each example")
     right_context: int = option(0, "Frames of right context of the features in each example")
     left_context_initial: int = option(-1, "Left context at the start of an utterance (<0: --left-context)")
@@ -37,10 +34,34 @@ class ChunkedExampleOptions:
     srand: int = option(0, "Seed of the random choices (chunk sizes, gaps, i-vectors)")
 
 
+@dataclass
+class ChunkedExampleOptions(CuttingOptions):
+    """What nnet3-get-egs and nnet3-get-egs-dense-targets share."""
+
+    targets_length_tolerance: int = option(
+        2, "Tolerated difference in frames (after subsampling) between features and targets"
+    )
+
+
 def make_maker(
     options: ChunkedExampleOptions, dim: int | None, prog: str, target_name: str = "pdf-level posterior"
 ) -> ExampleMaker:
     """What makes the examples, with targets of `dim` columns. Raises ValueError for options without sense."""
+    return ExampleMaker(
+        make_options(options, dim, prog, options.targets_length_tolerance, target_name),
+        np.random.default_rng(options.srand),
+        lambda message: warn(prog, message),
+    )
+
+
+def make_options(
+    options: CuttingOptions,
+    dim: int | None,
+    prog: str,
+    tolerance: int,
+    target_name: str = "pdf-level posterior",
+) -> MakeOptions:
+    """The same as options of the library; says so if numbers of frames are rounded up."""
     chunk_options = ChunkOptions(
         **{name: getattr(options, name) for name in ChunkOptions.__dataclass_fields__}
     )
@@ -51,16 +72,12 @@ def make_maker(
             f"Rounding up --num-frames={options.num_frames} to multiples of "
             f"--frame-subsampling-factor={options.frame_subsampling_factor}, to: {sizes}",
         )
-    return ExampleMaker(
-        MakeOptions(
-            chunks=chunk_options,
-            dim=dim,
-            compress=options.compress,
-            ivector_period=options.online_ivector_period,
-            ivector_length_tolerance=options.length_tolerance,
-            targets_length_tolerance=options.targets_length_tolerance,
-            target_name=target_name,
-        ),
-        np.random.default_rng(options.srand),
-        lambda message: warn(prog, message),
+    return MakeOptions(
+        chunks=chunk_options,
+        dim=dim,
+        compress=options.compress,
+        ivector_period=options.online_ivector_period,
+        ivector_length_tolerance=options.length_tolerance,
+        targets_length_tolerance=tolerance,
+        target_name=target_name,
     )
