@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,68 @@ from steps.chain.e2e.lengths import LengthOptions, allowed_lengths, versions
 from steps.data_dir import read_map
 from steps.decode import read_text
 from steps.features import MfccOptions, mfcc, read_wavs, write_features
+from steps.options import option, parse, required, usage
+
+HEADING = """Make a data directory whose utterances have a few allowed lengths, for flat-start LF-MMI.
+
+Usage: python -m steps.chain.e2e.perturb [options] --data DATA --dir OUT
+
+DATA has wav.scp, text and utt2spk. Every recording is slowed down, sped up, and extended with silence to the
+nearest lengths; OUT gets features, cmvn statistics, text, utt2spk, utt2uniq and allowed_lengths.txt.
+Needs kaldi-native-fbank and soundfile: pip install -e '.[audio]'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbOptions:
+    """Options of the command; those of features are Kaldi's compute-mfcc-feats'."""
+
+    data: str = required("data", "data directory with wav.scp, text and utt2spk")
+    dir: str = required("dir", "the new data directory")
+    factor: float = option("factor", 12.0, "per cent from one allowed length to the next")
+    coverage: float = option(
+        "coverage", 0.05, "per cent of the data at either end without a length of theirs"
+    )
+    shortest: float = option("shortest", 0.3, "seconds of the shortest allowed length, at least")
+    frame_subsampling_factor: int = option(
+        "frame-subsampling-factor", 3, "lengths are multiples of it, in frames"
+    )
+    num_mel_bins: int = option("num-mel-bins", 40, "mel filters")
+    num_ceps: int = option("num-ceps", 40, "cepstral coefficients")
+    low_freq: float = option("low-freq", 20.0, "lowest frequency, Hz")
+    high_freq: float = option("high-freq", -400.0, "highest, Hz; below zero: so much under half the rate")
+    srand: int = option("srand", 0, "seed of the noise that extends recordings")
+
+    def lengths(self) -> LengthOptions:
+        """What the choice of lengths is told. Raises ValueError."""
+        return LengthOptions(
+            self.factor,
+            self.coverage,
+            self.shortest,
+            frame_subsampling_factor=self.frame_subsampling_factor,
+        )
+
+    def features(self) -> MfccOptions:
+        """What the features are."""
+        return MfccOptions(self.num_mel_bins, self.num_ceps, self.low_freq, self.high_freq)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the directory; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "--help" in words or not words:
+        print(usage(PerturbOptions, HEADING), file=sys.stderr)
+        return 0 if words else 1
+    try:
+        o = parse(PerturbOptions, words)
+        perturb_data(Path(o.data), Path(o.dir), o.lengths(), o.features(), o.srand)
+    except ModuleNotFoundError as error:
+        print(f"perturb: {error.name} is missing: pip install -e '.[audio]'", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"perturb: {error}", file=sys.stderr)
+        return 1
+    return 0
+
 
 Version = tuple[str, str, np.ndarray, int]  # its name, its utterance, samples, samples a second
 
@@ -69,3 +133,7 @@ def _write_lists(data: Path, folder: Path, names: list[tuple[str, str]]) -> None
     for file, lines in files.items():
         with atomic_write(folder / file, text=True) as stream:
             stream.writelines(line + "\n" for line in sorted(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""python -m steps.align_command: align a data directory with a model of any tree, as Kaldi's ali.*.gz."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from steps.align import AlignOptions, align_data, options_for
+from steps.options import option, parse, required, usage
+
+HEADING = """Align a data directory: which HMM state every frame belongs to, given the words that were said.
+
+Usage: python -m steps.align_command [options] --model M/final.mdl --lang LANG --data DATA --dir ALI
+
+M holds the tree too. Chain models give alignments at the rate of their output frames; steps.chain.build_tree
+draws them out to that of the features. Needs kaldifst and kaldi-decoder: pip install -e '.[decode]'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command, named after Kaldi's steps/nnet3/align.sh."""
+
+    model: str = required("model", "acoustic model; the tree, cmvn_opts and frame rate beside it are heeded")
+    lang: str = required("lang", "language directory with the lexicon")
+    data: str = required("data", "data directory with feats.scp and text")
+    dir: str = required("dir", "where alignments go")
+    acoustic_scale: float | None = option(
+        "acoustic-scale",
+        None,
+        "scale of log-likelihoods; unset: 1.0 for chain models, else 0.1",
+        kind="float",
+    )
+    beam: float = option("beam", 10.0, "pruning beam")
+    retry_beam: float = option("retry-beam", 40.0, "that for utterances that have no path in it")
+
+    def aligning(self) -> AlignOptions:
+        """What the aligner is told."""
+        found = replace(options_for(Path(self.model)), beam=self.beam, retry_beam=self.retry_beam)
+        return found if self.acoustic_scale is None else replace(found, acoustic_scale=self.acoustic_scale)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Align; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "--help" in words or not words:
+        print(usage(Options, HEADING), file=sys.stderr)
+        return 0 if words else 1
+    try:
+        o = parse(Options, words)
+        counts = align_data(Path(o.model), Path(o.lang), Path(o.data), Path(o.dir), o.aligning(), print)
+    except ModuleNotFoundError as error:
+        print(f"align: {error.name} is missing: pip install -e '.[decode]'", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"align: {error}", file=sys.stderr)
+        return 1
+    print(counts.line())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
