@@ -65,6 +65,8 @@ class Source:
 
     def ahead(self, count: int) -> int:
         """How many of the next `count` bytes exist; they then stand in `buffer` from `position` on."""
+        if self.position + count <= len(self.buffer):
+            return count
         while len(self.buffer) - self.position < count:
             missing = count - (len(self.buffer) - self.position)
             more = cast(Any, self.stream).read1(min(max(missing, BLOCK), CHUNK))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -37,8 +38,7 @@ class KaldiOutput:
 
     def token(self, token: str) -> None:
         """A token and the space after it. Raises ValueError if it is empty or contains white space."""
-        check_token(token)
-        self.text(token + " ")
+        self.stream.write(_encoded(token))
 
     def newline(self) -> None:
         """A line break in text form; nothing in binary, as in Kaldi's `if (!binary)`."""
@@ -93,6 +93,13 @@ class KaldiOutput:
         from nnet.formats.matrix import write_matrix  # noqa: PLC0415 - matrix builds on this file
 
         write_matrix(self, value)
+
+
+@lru_cache(maxsize=4096)
+def _encoded(token: str) -> bytes:
+    """The bytes of a token, which are checked once."""
+    check_token(token)
+    return (token + " ").encode("utf-8")
 
 
 def check_token(token: str) -> None:
