@@ -146,6 +146,11 @@ def kaldis(folder: Path | None, program: str, *arguments: object) -> list[object
     return [folder / program, *arguments] if folder and (folder / program).exists() else None
 
 
+def megabytes(cost: Cost) -> int | None:
+    """The peak memory where it is known."""
+    return None if math.isnan(cost.memory) else round(cost.memory)
+
+
 def report(what: str, peer: str, c: Comparison, floor: float | None = None) -> None:
     """A row under COLUMNS; `floor` in seconds."""
     row(
@@ -154,8 +159,8 @@ def report(what: str, peer: str, c: Comparison, floor: float | None = None) -> N
         1000 * c.ours.wall,
         1000 * c.peer.wall,
         c.wall_ratio,
-        round(c.ours.memory) if c.ours.memory > 0 else None,
-        round(c.peer.memory) if c.peer.memory > 0 else None,
+        megabytes(c.ours),
+        megabytes(c.peer),
         1000 * floor if floor else None,
         c.ours.wall / floor if floor else None,
     )
@@ -165,7 +170,7 @@ def report_alone(what: str, costs: Sequence[Cost], floor: float | None = None) -
     """The same where there is no peer."""
     c = median(costs)
     more = (1000 * floor, c.wall / floor) if floor else (None, None)
-    row(what, "none", 1000 * c.wall, None, None, round(c.memory) if c.memory > 0 else None, None, *more)
+    row(what, "none", 1000 * c.wall, None, None, megabytes(c), None, *more)
 
 
 def against(

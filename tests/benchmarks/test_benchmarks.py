@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from benchmarks import averaging, examples, floor, inference, jobs, profile, startup, whole_run
+from benchmarks import averaging, examples, floor, growth, inference, jobs, profile, startup, whole_run
 from benchmarks.paired import Cost, compare, median, run, run_beside
 from benchmarks.profile import Stopwatch
 from benchmarks.step_job import Network
@@ -76,6 +76,13 @@ def test_averaging(networks, capsys):
 def test_jobs(networks, capsys):
     assert jobs.main([*networks, "--only", "tdnn", "--jobs", "1,2", "--repeats", "1"]) == 0
     assert [r[0] for r in rows(capsys, "tdnn")] == ["tdnn, 1 x 2 threads", "tdnn, 2 x 1 threads"]
+
+
+@pytest.mark.slow
+def test_growth(capsys, monkeypatch):
+    monkeypatch.setattr(growth, "SEQUENCES", 2)
+    assert growth.main(["--frames", "3", "--layers", "1", "--dim", "16"]) == 0
+    assert [r[:2] for r in rows(capsys, "1")] == [["1", "3"], ["1", "50"]]
 
 
 @pytest.mark.slow
