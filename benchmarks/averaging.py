@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import copy_rate
-from benchmarks.paired import COLUMNS, Cost, against, kaldis, ours, parser, run, set_threads, table
+from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
 from benchmarks.step_job import NETWORKS, make_model
 
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--only", default="", help="one network")
     p.add_argument("--counts", default="2,10", help="few and many models")
     options = p.parse_args(argv)
-    set_threads(options.threads)
+    begin(options)
     table(*COLUMNS)
     for network in NETWORKS:
         if options.only in ("", network.name):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.floor import forward_products, rate_of_a_program
-from benchmarks.paired import COLUMNS, Cost, against, kaldis, ours, parser, run, set_threads, table
+from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
 from benchmarks.step_job import NETWORKS, Network, call, prepare
 from nnet.formats.kinds import MATRIX, VECTOR
 from nnet.formats.tables import TableWriter, read_table
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--torch", action="store_true", help="time PyTorch too")
     p.add_argument("--torch-compiled", action="store_true", help="and what torch.compile makes of it")
     options = p.parse_args(argv)
-    set_threads(options.threads)
+    begin(options)
     network = next(n for n in NETWORKS if n.name == options.only)
     with tempfile.TemporaryDirectory() as folder:
         measure(network, Path(folder), options)

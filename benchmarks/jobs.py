@@ -15,7 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import products, rate_of_a_program
-from benchmarks.paired import COLUMNS, Cost, against, kaldis, ours, parser, run_beside, set_threads, table
+from benchmarks.paired import (
+    COLUMNS,
+    Cost,
+    against,
+    begin,
+    kaldis,
+    ours,
+    parser,
+    run_beside,
+    set_threads,
+    table,
+)
 from benchmarks.step_job import NETWORKS, Network, prepare
 
 COUNTS = (2, 6)
@@ -31,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--jobs", default="1,2,4")
     p.add_argument("--cores", type=int, default=2)
     options = p.parse_args(argv)
+    begin(options)
     table(*COLUMNS)
     network = next(n for n in NETWORKS if n.name == options.only)
     with tempfile.TemporaryDirectory() as folder:

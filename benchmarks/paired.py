@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -134,6 +135,27 @@ def set_threads(threads: int) -> None:
     """Every program started from here gets so many BLAS threads."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
+
+
+def begin(options: argparse.Namespace) -> None:
+    """Set the threads, and tell whose BLAS computes with which kernels: a fair peer knows this processor.
+
+    An OpenBLAS that does not know it falls back to kernels without AVX; OPENBLAS_CORETYPE names others.
+    """
+    set_threads(options.threads)
+    kaldi = kaldis(options.kaldi, "nnet3-info", os.devnull)
+    if kaldi:
+        numpy = [sys.executable, "-c", "import numpy"]
+        print(f"OpenBLAS kernels: numpy's {kernels(numpy)}, Kaldi's {kernels(kaldi)}\n")
+
+
+def kernels(command: Sequence[object]) -> str:
+    """The kernels that OpenBLAS chooses in a program, `unknown` if it does not say so."""
+    env = {**os.environ, "OPENBLAS_VERBOSE": "2"}
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, check=False)
+    found = re.search(r"^Core: (\w+)", done.stderr + done.stdout, re.MULTILINE)
+    return found[1] if found else "unknown"
 
 
 def ours(program: str, *arguments: object) -> list[object]:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.paired import COLUMNS, against, kaldis, median, ours, parser, run, set_threads, table
+from benchmarks.paired import COLUMNS, against, begin, kaldis, median, ours, parser, run, table
 from benchmarks.step_job import call
 
 MODEL = """
@@ -26,7 +26,7 @@ output-layer name=output dim=96
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     options = parser(__doc__, repeats=5).parse_args(argv)
-    set_threads(options.threads)
+    begin(options)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as everywhere
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(Path(folder))

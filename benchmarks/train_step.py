@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import products, rate_of_a_program
-from benchmarks.paired import COLUMNS, Cost, against, kaldis, ours, parser, run, set_threads, table
+from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
 from benchmarks.step_job import NETWORKS, Network, prepare
 
 COUNTS = (2, 10)
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--torch", action="store_true", help="time PyTorch too, plain SGD")
     p.add_argument("--torch-compiled", action="store_true", help="and what torch.compile makes of it")
     options = p.parse_args(argv)
-    set_threads(options.threads)
+    begin(options)
     table(*COLUMNS)
     for network in NETWORKS:
         if options.only in ("", network.name) and (options.networks / f"{network.name}.xconfig").exists():

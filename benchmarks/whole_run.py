@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.paired import Cost, compare, row, run, table
+from benchmarks.paired import Cost, begin, compare, row, run, table
 from egs.fsdd.training import SETTINGS, XCONFIG
 from egs.recipe import training_options, write_configs
 from nnet.formats.kinds import GENERAL_MATRIX
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--kaldi-steps", type=Path, help="a directory with Kaldi's steps and utils")
     o = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
+        begin(argparse.Namespace(threads=1, kaldi=o.kaldi / "nnet3bin" if o.kaldi else None))
         o.features = with_durations(o.data / "data/train", Path(folder) / "train")
         measure(o, Path(folder))
     return 0

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from steps.executor import JobFailed
@@ -14,6 +15,7 @@ from steps.method import Method
 from steps.run import Run, python_job
 
 MOST = 8  # models that one process scores: it reads the examples once
+SHARES = 4  # processes for what is left in the end
 SETS = ("valid", "train")
 OBJECTIVES = ("log-likelihood", "objective", "log-probability")
 _SCORE = re.compile(
@@ -23,12 +25,16 @@ _SCORE = re.compile(
 
 @dataclass
 class Diagnostics:
-    """Scores models one process at a time; models that come meanwhile are scored together by the next one."""
+    """Scores models one process at a time; models that come meanwhile are scored together by the next one.
+
+    What is left when training is over is shared among processes that are in the background no more.
+    """
 
     run: Run
     method: Method
     _waiting: list[int | str] = field(default_factory=list)
     _busy: list[int | str] = field(default_factory=list)
+    _running: int = 0
     _releasable: set[int] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _idle: threading.Event = field(default_factory=threading.Event)
@@ -43,7 +49,7 @@ class Diagnostics:
             return
         with self._lock:
             self._waiting.append(name)
-            if not self._busy:
+            if not self._running:
                 self._next()
 
     def add_missing(self, last: int) -> None:
@@ -72,29 +78,43 @@ class Diagnostics:
 
     def wait(self) -> None:
         """Wait until everything is scored. Raises JobFailed if a scoring job failed."""
+        with self._lock:
+            left, self._waiting = self._waiting, []
+            for share in range(SHARES):
+                if names := left[share::SHARES]:
+                    self._start(names, background=False)
         self._idle.wait()
         if self._failure is not None:
             raise self._failure
 
     def _next(self) -> None:
         """Start a process for what waits (the lock is held)."""
-        self._busy, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-        self._remove_released()
-        if not self._busy:
+        names, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        if names:
+            self._start(names, background=True)
+        else:
+            self._remove_released()
             self._idle.set()
-            return
+
+    def _start(self, names: list[int | str], background: bool) -> None:
+        """Start a process that scores `names` (the lock is held)."""
+        self._busy += names
+        self._running += 1
+        self._remove_released()
         self._idle.clear()
         options = ["--compute-per-dim-accuracy=true"] if self.run.options.compute_per_dim_accuracy else []
         sets = [f"{which}={self.method.subset(f'{which}_diagnostic')}" for which in SETS]
-        models = [f"{name}={self.run.exp.model(name)}" for name in self._busy]
+        models = [f"{name}={self.run.exp.model(name)}" for name in names]
         folder = str(self.run.exp.dir / "log")
         arguments = [*options, self.method.scoring.word, folder, *sets, "--", *models]
-        log = self.run.exp.log(f"diagnose.{self._busy[0]}")
-        job = python_job(f"diagnose.{self._busy[0]}", "steps.diagnose", arguments, log, background=True)
-        self.run.executor.submit(job).add_done_callback(self._done)
+        title = f"diagnose.{names[0]}"
+        job = python_job(title, "steps.diagnose", arguments, self.run.exp.log(title), background=background)
+        self.run.executor.submit(job).add_done_callback(partial(self._done, names))
 
-    def _done(self, future: Future[float]) -> None:
+    def _done(self, names: list[int | str], future: Future[float]) -> None:
         with self._lock:
+            self._busy = [name for name in self._busy if name not in names]
+            self._running -= 1
             failure = CancelledError() if future.cancelled() else future.exception()
             self._failure = failure or self._failure
             if isinstance(failure, JobFailed):
@@ -102,7 +122,8 @@ class Diagnostics:
             elif failure is not None:  # the run is ending
                 self._idle.set()
                 return
-            self._next()
+            if not self._running:
+                self._next()
 
     def _remove_released(self) -> None:
         for number in self._releasable - {*self._waiting, *self._busy}:  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from benchmarks import averaging, examples, floor, growth, inference, jobs, profile, startup, whole_run
-from benchmarks.paired import Cost, compare, median, run, run_beside
+from benchmarks.paired import Cost, compare, kernels, median, run, run_beside
 from benchmarks.profile import Stopwatch
 from benchmarks.step_job import Network
 from tests.benchmarks.test_train_step import XCONFIG
@@ -146,6 +146,11 @@ def test_programs_beside_each_other_add_their_processor_time():
     busy = ["sh", "-c", "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done"]
     both = run_beside([busy, busy])
     assert both.wall > 0 and both.cpu > 0 and math.isnan(both.memory)
+
+
+def test_a_blas_is_asked_for_its_kernels():
+    assert kernels(["sh", "-c", "echo Core: $OPENBLAS_VERBOSE"]) == "2"
+    assert kernels(["true"]) == "unknown"
 
 
 def test_copies_have_a_rate():
