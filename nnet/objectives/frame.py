@@ -37,7 +37,7 @@ def linear(output: Array, target: Target, with_derivative: bool = True) -> Value
         return Value(total, target.values.sum(dtype=np.float64), derivative)
     xp = array_module(output)
     _, N, D = output.shape
-    at = xp.asarray((target.t * N + target.n) * D + target.column)
+    at = xp.asarray((target.t * N + target.n) * D + target.column, dtype=np.int64)
     weight = xp.asarray(target.weight, dtype=output.dtype)
     total, derivative = softmax.labelled(output, at, weight)
     weight_sum = float(target.weight.sum(dtype=np.float64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnet.backend import to_device, to_host
 from nnet.minibatch import DenseTarget, SparseTarget
 from nnet.objectives import linear, quadratic
 from nnet.objectives.frame import accuracy, dense
@@ -94,3 +95,13 @@ def test_accuracies_come_to_the_host(output, sparse, cupy):  # noqa: F811
     weighed, right = accuracy(DeviceArray(output), there)
     assert type(weighed) is np.ndarray is type(right)
     np.testing.assert_allclose((weighed, right), accuracy(output, as_dense(sparse)))
+
+
+@pytest.mark.parametrize("integer", [np.int32, np.int64])
+def test_labels_on_a_device_score_alike(emulated, output, sparse, integer):
+    y = output.astype(np.float32)
+    indexes = (a.astype(integer) for a in (sparse.t, sparse.n, sparse.column))
+    target = SparseTarget(sparse.frames, D, *indexes, sparse.weight)
+    host, there = linear(y, target), linear(to_device(y), target)
+    assert float(there.total) == pytest.approx(float(host.total), rel=1e-6) and there.weight == host.weight
+    assert np.array_equal(to_host(there.derivative), host.derivative)
