@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnet.chain.supervision_parts import SupervisionSplitter, add_normalization
+from nnet.chain.unconstrained import unconstrained
 from nnet.examples.make import ExampleMaker, Lookup, MakeOptions, frame_indexes
 from nnet.examples.rows import GeneralMatrix
 from nnet.examples.split import Chunk
 from nnet.formats.chain_examples import ChainExample, ChainOutput
 from nnet.formats.examples import NnetIo
+from nnet.formats.transitions import TransitionModel
 from nnet.fst.arrays import Fst
 from nnet.fst.compose import Match
 from nnet.fst.order import with_costs
@@ -51,6 +53,7 @@ class Normalization:
 class ChainExampleMaker(ExampleMaker):
     """Makes chain examples utterance by utterance; what it leaves out is counted and told to `warn`.
 
+    With `transitions`, supervision is in transition-ids and examples are unconstrained: end to end.
     Without `normalization` examples are not ready for training: nnet3-chain-normalize-egs completes them.
     """
 
@@ -61,9 +64,10 @@ class ChainExampleMaker(ExampleMaker):
         normalization: Normalization | None = None,
         long_key: bool = False,
         warn: Callable[[str], None] = lambda message: None,
+        transitions: TransitionModel | None = None,
     ):
         super().__init__(options, rng, warn)
-        self.normalization, self.long_key = normalization, long_key
+        self.normalization, self.long_key, self.transitions = normalization, long_key, transitions
         self.impossible = 0  # chunks that the normalization FST has no path for
         self.no_weights = 0  # utterances without weights of derivatives
 
@@ -121,12 +125,7 @@ class ChainExampleMaker(ExampleMaker):
             self.warn(problem)
             return []
         length = min(length, supervision.frames_per_sequence * self.options.chunks.frame_subsampling_factor)
-        chunks = self.splitter.chunks(length)
-        if not chunks:
-            self.counts.too_short += 1
-            self.warn(
-                f"Not producing egs for utterance {utterance} because it is too short: {length} frames."
-            )
+        chunks = self._chunks(utterance, length)
         try:
             outputs = self._outputs(utterance, chunks, supervision, deriv_weights)
         except ValueError as error:
@@ -169,9 +168,7 @@ class ChainExampleMaker(ExampleMaker):
         outputs: list[ChainOutput | None] = []
         for chunk in chunks:
             first, count = chunk.first_frame // factor, chunk.num_frames // factor
-            part: Supervision | None = cutter.part(first, count) if cutter else None
-            if part is not None and self.normalization is not None:
-                part = self.normalization.apply(part)
+            part = self._part(cutter, first, count) if cutter else None
             if part is None:
                 self.impossible += 1
                 self.warn(
@@ -189,6 +186,13 @@ class ChainExampleMaker(ExampleMaker):
                 w = given * w
             outputs.append(ChainOutput("output", frame_indexes(0, count, factor), part, w))
         return outputs
+
+    def _part(self, cutter: SupervisionSplitter, first: int, count: int) -> Supervision | None:
+        """Supervision of `count` frames, ready for training; None if the denominator cannot say it."""
+        part = cutter.part(first, count)
+        if self.transitions is not None:
+            part = unconstrained(part, self.transitions, self.rng)
+        return part if self.normalization is None else self.normalization.apply(part)
 
     def _chain_inputs(
         self, features: GeneralMatrix, chunks: list[Chunk], ivectors: np.ndarray | None, length: int

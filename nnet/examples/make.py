@@ -121,18 +121,23 @@ class ExampleMaker:
             self.counts.wrong_length += 1
             self.warn(problem or f"No features for utterance {utterance}")
             return []
-        chunks = self.splitter.chunks(length)
-        if not chunks:
-            self.counts.too_short += 1
-            self.warn(
-                f"Not producing egs for utterance {utterance} because it is too short: {length} frames."
-            )
+        chunks = self._chunks(utterance, length)
         self.counts.examples += len(chunks)
         inputs = self._inputs(features, chunks)
         return [
             (f"{utterance}-{chunk.first_frame}", self._example(chunk, x, rows, ivectors, length))
             for chunk, x in zip(chunks, inputs)
         ]
+
+    def _chunks(self, utterance: str, length: int) -> list[Chunk]:
+        """The chunks of an utterance; none, and a warning, if it is too short."""
+        chunks = self.splitter.chunks(length)
+        if not chunks:
+            self.counts.too_short += 1
+            self.warn(
+                f"Not producing egs for utterance {utterance} because it is too short: {length} frames."
+            )
+        return chunks
 
     def _check_values(self, utterance: str, what: str, x: GeneralMatrix | None) -> None:
         if x is None or not x.shape[0]:

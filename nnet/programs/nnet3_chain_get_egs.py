@@ -13,6 +13,7 @@ from nnet.formats.chain_examples import CHAIN_EXAMPLE, SUPERVISION
 from nnet.formats.fst import read_fst_file
 from nnet.formats.kinds import GENERAL_MATRIX, MATRIX, VECTOR
 from nnet.formats.tables import TableWriter, random_access, read_table
+from nnet.formats.transitions import read_transition_model
 from nnet.programs.example_options import CuttingOptions, make_options
 from nnet.programs.program import log, option, run_program, warn
 
@@ -38,7 +39,9 @@ class Options(CuttingOptions):
     )
     deriv_weights_rspecifier: str = option("", "Weights of frames, factors on their derivatives")
     normalization_fst_scale: float = option(1.0, "Scale of the costs of the normalization FST")
-    transition_model: str = option("", "For unconstrained examples; not supported")
+    transition_model: str = option(
+        "", "For unconstrained examples: the model whose transition-ids the supervision has as labels"
+    )
     long_key: bool = option(False, "If true, keys tell the contexts and sizes of chunks")
 
 
@@ -49,8 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: Options, *arguments: str) -> int:
     """Write the examples; 1 if there are none."""
-    if options.transition_model:
-        raise ValueError("--transition-model: unconstrained chain examples cannot be made, only read")
     normalization = None
     if len(arguments) == 4:
         fst = read_fst_file(arguments[0])
@@ -62,6 +63,7 @@ def run(options: Options, *arguments: str) -> int:
         normalization,
         options.long_key,
         lambda message: warn(PROG, message),
+        read_transition_model(options.transition_model) if options.transition_model else None,
     )
     ivectors, weights = options.online_ivectors or options.ivectors, options.deriv_weights_rspecifier
     with (

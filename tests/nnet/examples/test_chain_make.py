@@ -8,6 +8,7 @@ import pytest
 from nnet.chain.normalization import normalization_fst
 from nnet.chain.supervision import SupervisionOptions, make_supervision, proto_from_alignment
 from nnet.chain.supervision_parts import SupervisionSplitter
+from nnet.chain.unconstrained import unconstrained
 from nnet.examples.chain_make import ChainExampleMaker, Normalization, normalized
 from nnet.examples.make import MakeOptions
 from nnet.examples.split import ChunkOptions
@@ -117,6 +118,7 @@ def digits(shared, tmp_path, rng):
     with (
         TableWriter(f"ark:{tmp_path / 'feats'}", MATRIX) as feats,
         TableWriter(f"ark:{tmp_path / 'sup'}", SUPERVISION) as sup,
+        TableWriter(f"ark:{tmp_path / 'ids'}", SUPERVISION) as ids,
         TableWriter(f"ark:{tmp_path / 'w'}", VECTOR) as weights,
     ):
         lm = read_fst_file(str(folder / "phone_lm.fst"))
@@ -124,8 +126,10 @@ def digits(shared, tmp_path, rng):
             phones = walk(lm, rng)
             durations = rng.integers(6, 20, len(phones)).tolist()
             options = SupervisionOptions(frame_subsampling_factor=3)
-            made = make_supervision(proto_from_alignment(phones, durations, options), tree, model)
+            proto = proto_from_alignment(phones, durations, options)
+            made = make_supervision(proto, tree, model)
             if made is not None:
+                ids.write(f"u{k}", make_supervision(proto, tree, model, convert_to_pdfs=False))
                 sup.write(f"u{k}", made)
                 feats.write(f"u{k}", rng.standard_normal((sum(durations), 3)).astype(np.float32))
                 weights.write(f"u{k}", rng.random(made.frames_per_sequence).astype(np.float32))
@@ -157,6 +161,26 @@ def test_numerators_of_chunks_are_kaldis(options, digits, kaldi, tmp_path):
         assert same(normalization.apply(part).fsts[0], example.outputs[0].supervision.fsts[0])
 
 
+def test_unconstrained_numerators_are_kaldis(digits, kaldi, tmp_path, rng):
+    model = read_transition_model(str(digits / "0.trans_mdl"))
+    norm = str(digits / "normalization.fst")
+    arguments = ["--num-frames=18", "--frame-subsampling-factor=3", "--long-key=true"]
+    arguments += [f"--transition-model={digits / '0.trans_mdl'}", norm]
+    tables = [f"ark:{tmp_path / name}" for name in ("feats", "ids", "egs")]
+    kaldi("nnet3-chain-get-egs", *arguments, *tables)
+    normalization, numerators = Normalization(read_fst_file(norm)), dict(read_table(tables[1], SUPERVISION))
+    theirs = list(read_table(tables[2], CHAIN_EXAMPLE))
+    assert len(theirs) > 12
+    for key, example in theirs:
+        utterance, first, _, frames, _, _ = key.rsplit("-", 5)
+        part = SupervisionSplitter(numerators[utterance]).part(int(first) // 3, int(frames) // 3)
+        ours = normalization.apply(unconstrained(part, model, rng))
+        assert same(ours.fsts[0], example.outputs[0].supervision.fsts[0])
+    assert nnet3_chain_get_egs.main([*arguments, *tables]) == 0
+    made = [e.outputs[0].supervision for _, e in read_table(tables[2], CHAIN_EXAMPLE)]
+    assert all(s.end_to_end and len(s.alignment_pdfs) == 6 for s in made)
+
+
 def test_whole_utterances_are_kaldis_byte_for_byte(digits, kaldi, tmp_path):
     """One chunk for each utterance leaves nothing to chance."""
     arguments = ["--num-frames=-1", "--frame-subsampling-factor=3", "--left-context=2", "--right-context=3"]
@@ -178,8 +202,9 @@ def test_programs_say_what_is_wrong(digits, tmp_path, capsys):
     arguments = ["--num-frames=15", "--frame-subsampling-factor=3"]
     assert nnet3_chain_get_egs.main([*arguments, str(tmp_path / "n"), *tables]) == 1
     assert "label 999, but supervision is for 72 pdfs" in capsys.readouterr().err
-    assert nnet3_chain_get_egs.main([*arguments, "--transition-model=x", *tables]) == 1
-    assert "unconstrained" in capsys.readouterr().err
+    model = f"--transition-model={digits / '0.trans_mdl'}"
+    assert nnet3_chain_get_egs.main([*arguments, model, *tables]) == 1
+    assert "72 labels where the 76 transition-ids" in capsys.readouterr().err
     assert nnet3_chain_get_egs.main([*arguments[1:], "--num-frames=300", *tables]) == 1
     assert "had errors" in capsys.readouterr().err
     assert nnet3_chain_get_egs.main(["--num-frames=15", *tables]) == 1
