@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steps.align import AlignOptions, align_data, options_for
-from steps.options import option, parse, required, usage
+from steps.command_line import run_command
+from steps.options import option, required
 
 HEADING = """Align a data directory: which HMM state every frame belongs to, given the words that were said.
 
@@ -43,21 +44,13 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Align; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in words or not words:
-        print(usage(Options, HEADING), file=sys.stderr)
-        return 0 if words else 1
-    try:
-        o = parse(Options, words)
-        counts = align_data(Path(o.model), Path(o.lang), Path(o.data), Path(o.dir), o.aligning(), print)
-    except ModuleNotFoundError as error:
-        print(f"align: {error.name} is missing: pip install -e '.[decode]'", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"align: {error}", file=sys.stderr)
-        return 1
+    return run_command("align", HEADING, Options, align, argv)
+
+
+def align(o: Options) -> None:
+    """Write the alignments and say how many there are."""
+    counts = align_data(Path(o.model), Path(o.lang), Path(o.data), Path(o.dir), o.aligning(), print)
     print(counts.line())
-    return 0
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnet.inference import ChunkOptions
+from steps.command_line import run_command
 from steps.decode import DecodeOptions, decode_data
-from steps.options import option, parse, required, usage
+from steps.options import option, required
 
 HEADING = """Recognise a data directory with a graph as Kaldi's mkgraph.sh makes them; the word error rate.
 
@@ -52,21 +53,13 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Decode; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in words or not words:
-        print(usage(Options, HEADING), file=sys.stderr)
-        return 0 if words else 1
-    try:
-        o = parse(Options, words)
-        rate = decode_data(Path(o.model), Path(o.graph), Path(o.data), Path(o.dir), o.decoding())
-    except ModuleNotFoundError as error:
-        print(f"decode: {error.name} is missing: pip install -e '.[decode]'", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"decode: {error}", file=sys.stderr)
-        return 1
+    return run_command("decode", HEADING, Options, decode, argv)
+
+
+def decode(o: Options) -> None:
+    """Write what was recognised and say how much of it is wrong."""
+    rate = decode_data(Path(o.model), Path(o.graph), Path(o.data), Path(o.dir), o.decoding())
     print(rate.line())
-    return 0
 
 
 if __name__ == "__main__":

@@ -94,18 +94,22 @@ def write_lang(
         content[f"phones/{name}.txt"] = "".join(f"{p}\n" for p in phones)
         content[f"phones/{name}.int"] = "".join(f"{n}\n" for n in numbers)
         content[f"phones/{name}.csl"] = ":".join(numbers) + "\n"
-    numbers = [str(n) for n in lang.phones.values()]
-    content["phones/sets.int"] = "".join(f"{n}\n" for n in numbers)
-    content["phones/roots.int"] = "".join(
-        f"{'not-shared not-split' if p == lang.silence else 'shared split'} {n}\n"
-        for p, n in lang.phones.items()
-    )
-    content["phones/extra_questions.int"] = ""
+    content |= _for_trees(lang)
     content["phones/disambig.int"] = f"{len(lang.phones) + 1}\n"
     (folder / "phones").mkdir(parents=True, exist_ok=True)
     for name, text in content.items():
         with atomic_write(folder / name, text=True) as stream:
             stream.write(text)
+
+
+def _for_trees(lang: Lang) -> dict[str, str]:
+    """What the building of trees reads: every phone is a set and has a root; silence is not split."""
+    roots = (
+        f"{'not-shared not-split' if p == lang.silence else 'shared split'} {n}\n"
+        for p, n in lang.phones.items()
+    )
+    sets = "".join(f"{n}\n" for n in lang.phones.values())
+    return {"phones/sets.int": sets, "phones/roots.int": "".join(roots), "phones/extra_questions.int": ""}
 
 
 def _symbols(numbers: Mapping[str, int]) -> str:

@@ -37,11 +37,10 @@ SETTINGS: dict[str, object] = {
     "chain.leaky-hmm-coefficient": 0.1,
     "chain.l2-regularize": 0.00005,
     "chain.apply-deriv-weights": "false",
-    "egs.opts": "--num-utts-subset=150 --nj=2 --num-train-egs-combine=400 --num-egs-diagnostic=200",
+    "egs.opts": "--num-utts-subset=150 --nj=2",
     "trainer.num-chunk-per-minibatch": "1:48",
     "trainer.frames-per-iter": 75000,
     "trainer.max-param-change": 2.0,
-    "trainer.max-models-combine": 4,
     "trainer.optimization.initial-effective-lrate": 0.001,
     "trainer.optimization.final-effective-lrate": 0.0001,
 }

@@ -17,10 +17,11 @@ from nnet.formats.topology import Topology, read_topology_file
 from nnet.formats.transitions import TransitionModel, transition_model
 from nnet.formats.tree import ContextTree, monophone_tree
 from steps.ali_dir import AliDir
+from steps.command_line import run_command
 from steps.features import add_deltas
 from steps.lang import read_symbols
 from steps.model_features import features_for
-from steps.options import option, parse, required, usage
+from steps.options import option, required
 from steps.texts import read_lines
 from steps.write_ali import write_ali_dir
 
@@ -69,16 +70,7 @@ class TreeOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Build the tree; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in words or not words:
-        print(usage(TreeOptions, HEADING), file=sys.stderr)
-        return 0 if words else 1
-    try:
-        build(parse(TreeOptions, words), print)
-    except (ValueError, OSError) as error:
-        print(f"build_tree: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command("build_tree", HEADING, TreeOptions, build, argv)
 
 
 def build(o: TreeOptions, say: Callable[[str], None] = print) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 
 from nnet.files import atomic_write
 from steps.chain.e2e.lengths import LengthOptions, allowed_lengths, versions
+from steps.command_line import run_command
 from steps.data_dir import read_map
 from steps.decode import read_text
 from steps.features import MfccOptions, mfcc, read_wavs, write_features
-from steps.options import option, parse, required, usage
+from steps.options import option, required
 
 HEADING = """Make a data directory whose utterances have a few allowed lengths, for flat-start LF-MMI.
 
@@ -61,20 +62,12 @@ class PerturbOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the directory; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in words or not words:
-        print(usage(PerturbOptions, HEADING), file=sys.stderr)
-        return 0 if words else 1
-    try:
-        o = parse(PerturbOptions, words)
-        perturb_data(Path(o.data), Path(o.dir), o.lengths(), o.features(), o.srand)
-    except ModuleNotFoundError as error:
-        print(f"perturb: {error.name} is missing: pip install -e '.[audio]'", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"perturb: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command("perturb", HEADING, PerturbOptions, perturb, argv, "audio")
+
+
+def perturb(o: PerturbOptions) -> None:
+    """Make the directory that the options describe."""
+    perturb_data(Path(o.data), Path(o.dir), o.lengths(), o.features(), o.srand)
 
 
 Version = tuple[str, str, np.ndarray, int]  # its name, its utterance, samples, samples a second

@@ -20,10 +20,11 @@ from nnet.formats.transitions import TransitionModel, transition_model, write_tr
 from nnet.formats.tree import ContextTree, monophone_tree, write_tree
 from nnet.fst.arrays import Fst
 from steps.chain.e2e.transcripts import SilenceOptions, WordCounts, draw_phones, known_words
+from steps.command_line import run_command
 from steps.decode import read_text
 from steps.graph import GraphOptions, decoding_graph, word_sequence
 from steps.lang import Lang, read_lang
-from steps.options import option, parse, required, usage
+from steps.options import option, required
 from steps.texts import write_number
 
 HEADING = """Prepare flat-start LF-MMI: tree, transition model, phone language model, training graphs.
@@ -82,19 +83,10 @@ class Graphs:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prepare; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in words or not words:
-        print(usage(PrepareOptions, HEADING), file=sys.stderr)
-        return 0 if words else 1
-    try:
-        prepare(parse(PrepareOptions, words), print)
-    except (ValueError, OSError) as error:
-        print(f"prepare: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command("prepare", HEADING, PrepareOptions, prepare, argv)
 
 
-def prepare(o: PrepareOptions, say: Callable[[str], None]) -> None:
+def prepare(o: PrepareOptions, say: Callable[[str], None] = print) -> None:
     """Write the directory. Raises ValueError if no transcript has words, or the topology does not suit."""
     lang_folder, folder, counts = Path(o.lang), Path(o.dir), WordCounts()
     lang = read_lang(lang_folder)

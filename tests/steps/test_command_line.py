@@ -1,0 +1,45 @@
+"""Small commands: help, bad options, bad input, missing packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from steps.command_line import run_command
+from steps.options import option
+
+
+@dataclass(frozen=True)
+class Options:
+    number: int = option("number", 1, "a number")
+
+
+def work(o: Options) -> None:
+    if o.number == 2:
+        raise ValueError("two is too many")
+    if o.number == 3:
+        raise ModuleNotFoundError("no kaldifst", name="kaldifst")
+    print(f"did {o.number}")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--number=1"], 0, ""),
+        (["--number=2"], 1, "toy: two is too many\n"),
+        (["--number=3"], 1, "toy: kaldifst is missing: pip install -e '.[audio]'\n"),
+        (["--numbr=1"], 1, "toy: unknown option --numbr (command line); did you mean --number?\n"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    words: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command("toy", "Toys.", Options, work, words, "audio") == status
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--help"], 0), ([], 1)])
+def test_help_lists_the_options(words: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command("toy", "Toys.", Options, work, words) == status
+    assert "Toys.\n\n  --number  [1]" in capsys.readouterr().err
