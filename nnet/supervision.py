@@ -14,7 +14,8 @@ class Supervision:
     """Paths that are right (Kaldi's chain::Supervision).
 
     `fsts`: acceptors of pdf + 1. If `end_to_end`, one for each of `num_sequences` sequences, with any paths
-    of `frames_per_sequence` arcs; else a single one without cycles, its sequences one after the other.
+    of `frames_per_sequence` arcs; else without cycles: a single one, its sequences one after the other, as
+    files have it, or one for each sequence.
     `weight`: of the objective. `label_dim`: number of pdfs. `alignment_pdfs`: one path, for LDA; or empty.
     """
 
@@ -33,7 +34,7 @@ class Supervision:
                 f"chain supervision of {sizes[0]} sequences with {sizes[1]} frames and {sizes[2]} labels"
             )
         wanted = self.num_sequences if self.end_to_end else 1
-        if len(self.fsts) != wanted:
+        if len(self.fsts) not in (wanted, self.num_sequences):
             raise ValueError(f"chain supervision has {len(self.fsts)} FSTs where {wanted} are expected")
 
     @property

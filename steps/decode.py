@@ -21,9 +21,12 @@ from steps.search import AcousticModel, best_path, read_fst
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """Beam and scale of the search, and how the network computes; 0.1 suits cross-entropy models."""
+    """Beam and scale of the search, and how the network computes.
 
-    acoustic_scale: float = 0.1
+    `acoustic_scale` None: 0.1 for models with priors (cross-entropy), 1.0 for those without (LF-MMI).
+    """
+
+    acoustic_scale: float | None = None
     beam: float = 15.0
     max_active: int = 7000
     chunks: ChunkOptions = field(default_factory=ChunkOptions)
@@ -75,7 +78,9 @@ class Decoder:
 
     def decode(self, log_likelihoods: np.ndarray) -> list[str] | None:
         """Words of the best path for log-likelihoods (frames, pdfs), or None if no path survives the beam."""
-        scores = self.model.by_transition_id(log_likelihoods, self.options.acoustic_scale)
+        given = self.options.acoustic_scale
+        scale = given if given is not None else 0.1 if self.model.has_priors else 1.0
+        scores = self.model.by_transition_id(log_likelihoods, scale)
         path = best_path(self.fst, scores, self.options.beam, self.options.max_active)
         return None if path is None else [self._word(n) for n in path.words]
 

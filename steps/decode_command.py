@@ -23,11 +23,18 @@ Needs kaldifst, kaldi-decoder and kaldialign: pip install -e '.[decode]'. Writes
 class Options:
     """Options of the command."""
 
-    model: str = required("model", "acoustic model with priors; its directory's cmvn_opts is heeded")
+    model: str = required(
+        "model", "model with priors, or a chain model; cmvn_opts and frame_subsampling_factor beside it count"
+    )
     graph: str = required("graph", "directory of HCLG.fst and words.txt")
     data: str = required("data", "data directory with feats.scp and text")
     dir: str = required("dir", "where results go")
-    acoustic_scale: float = option("acoustic-scale", 0.1, "scale of log-likelihoods; 1.0 for chain models")
+    acoustic_scale: float | None = option(
+        "acoustic-scale",
+        None,
+        "scale of log-likelihoods; unset: 0.1 for models with priors, 1.0 for chain models",
+        kind="float",
+    )
     beam: float = option("beam", 15.0, "pruning beam")
     max_active: int = option("max-active", 7000, "states kept at each frame, at most")
     frames_per_chunk: int = option("frames-per-chunk", 50, "frames computed at once")

@@ -16,7 +16,7 @@ from nnet.formats.kinds import MATRIX
 from nnet.formats.tables import random_access
 from nnet.programs.program import log, warn
 from steps.data_dir import DataDir, cmvn_options
-from steps.labels import KINDS, LIST
+from steps.labels import KINDS, LIST, TOLERATED
 from steps.texts import first_word, read_int, read_lines
 
 PROG = "nnet3-get-egs"
@@ -41,10 +41,13 @@ def examples(
             yield key, eg
     for line in maker.splitter.summary():
         log(PROG, line)
-    if maker.counts.problems > 0.05 * max(1, maker.counts.utterances):
-        raise ValueError(
-            f"{maker.counts.problems} of {maker.counts.utterances} utterances could not be used, see above"
-        )
+    check_usable(maker.counts.problems, maker.counts.utterances)
+
+
+def check_usable(problems: int, utterances: int) -> None:
+    """Raise ValueError if more than 5 % of the utterances were no use."""
+    if problems > TOLERATED * max(1, utterances):
+        raise ValueError(f"{problems} of {utterances} utterances could not be used, see above")
 
 
 def _make_options(spec: dict[str, Any], ivector_period: int) -> MakeOptions:

@@ -51,12 +51,21 @@ def topology_text(phones: Sequence[int], num_states: int = 3) -> str:
     return _entry(phones, f"{states}<State> {num_states} </State>\n")
 
 
-def chain_topology_text(phones: Sequence[int]) -> str:
-    """The topology of LF-MMI: one frame at least, the first with a pdf of its own (chain/gen_topo.py)."""
-    loop = "<Transition> 0 0.5 <Transition> 1 0.5"
-    return _entry(
-        phones, f"<State> 0 <ForwardPdfClass> 0 <SelfLoopPdfClass> 1 {loop} </State>\n<State> 1 </State>\n"
-    )
+# Probabilities are never used in chain training; they only must sum to one.
+CHAIN_STATES = {
+    1: "<State> 0 <ForwardPdfClass> 0 <SelfLoopPdfClass> 1 <Transition> 0 0.5 <Transition> 1 0.5 </State>\n"
+    "<State> 1 </State>\n",
+    2: "<State> 0 <PdfClass> 0 <Transition> 1 0.5 <Transition> 2 0.5 </State>\n"
+    "<State> 1 <PdfClass> 1 <Transition> 1 0.5 <Transition> 2 0.5 </State>\n"
+    "<State> 2 </State>\n",
+}
+
+
+def chain_topology_text(phones: Sequence[int], num_states: int = 1) -> str:
+    """The topology of LF-MMI: one frame at least, the first with a pdf of its own (chain/gen_topo.py; with 2
+    states chain/gen_topo_orig.py).
+    """
+    return _entry(phones, CHAIN_STATES[num_states])
 
 
 def _entry(phones: Sequence[int], states: str) -> str:

@@ -26,7 +26,6 @@ FREE = frozenset(
         "stage",
         "exit-stage",
         "use-gpu",
-        "cuda.jobs-per-gpu",
         "cleanup",
         "cleanup.remove-egs",
         "cleanup.preserve-model-interval",

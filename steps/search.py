@@ -22,7 +22,8 @@ class AcousticModel:
     """
 
     def __init__(self, am: AmNnet, chunks: ChunkOptions | None = None, ivector_period: int = 10):
-        if not len(am.priors) and am.transitions.topology.is_hmm:
+        self.has_priors = bool(len(am.priors))
+        if not self.has_priors and am.transitions.topology.is_hmm:
             raise ValueError("the model has no priors; run nnet3-am-adjust-priors first")
         self.transitions, self.ivector_period = am.transitions, ivector_period
         self.num_pdfs = am.nnet.output_dim("output")

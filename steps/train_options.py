@@ -16,6 +16,15 @@ class CommonOptions:
     """Options of every training script (Kaldi's CommonParser), then a few of our own."""
 
     suffix: ClassVar[str] = "mdl"  # of the models: mdl for acoustic models, raw for bare networks
+    # Imported before the first job, so that a job starts in milliseconds.
+    job_modules: ClassVar[tuple[str, ...]] = (
+        "numpy",
+        "nnet.programs.nnet3_train",
+        "steps.diagnose",
+        "steps.combine_job",
+        "steps.egs_job",
+        "steps.priors",
+    )
 
     online_ivector_dir: str | None = option(
         "feat.online-ivector-dir", None, "directory of ivector_online.scp"
@@ -124,12 +133,6 @@ class CommonOptions:
         "optional",
         "whether jobs compute on GPUs",
         choices=("optional", "yes", "no", "wait", "true", "false"),
-    )
-    jobs_per_gpu: int = option(
-        "cuda.jobs-per-gpu", 1, "so many jobs share a GPU, each with an equal part of 90 % of its memory"
-    )
-    cuda_tf32: bool = option(
-        "cuda.tf32", False, "matrix products on GPUs with 10 bits of mantissa: faster, not equal to the CPU's"
     )
     cleanup: bool = option("cleanup", True, "remove models that are no longer needed")
     remove_egs: bool = option("cleanup.remove-egs", True, "remove the examples in the end")

@@ -8,9 +8,10 @@ For people who ran Kaldi's stages up to tri3b and the i-vectors. --dry-run only 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from egs import recipe
 from nnet.formats.kinds import MATRIX
@@ -78,28 +79,59 @@ class Places:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit status."""
-    parser = recipe.Parser(__doc__ or "")
-    parser.add_argument("--s5", type=Path, required=True, help="directory in which Kaldi's run.sh was run")
-    parser.add_argument("--dir", type=Path, help="where the model goes (S5/exp/nnet3/tdnn_sp)")
-    parser.add_argument("--train-set", default="train_clean_5", help="name of the training data")
-    parser.add_argument("--test-set", default="dev_clean_2", help="name of the test data")
-    parser.add_argument("--gmm", default="tri3b", help="the GMM whose alignments and graph are used")
-    parser.add_argument("--dim", type=recipe.count, default=520, help="dimension of hidden layers (520)")
-    parser.add_argument("--l2", type=recipe.at_least_zero, default=0.0, help="l2-regularize of hidden layers")
-    parser.add_argument("--l2-output", type=recipe.at_least_zero, default=0.0, help="and of the output layer")
-    parser.add_argument("--num-epochs", type=recipe.positive, default=4.0, help="passes over the data (4)")
-    parser.add_argument("--jobs", type=recipe.count, default=2, help="parallel jobs in the end (2)")
-    parser.add_argument("--seed", type=int, default=0, help="of the training (0)")
-    parser.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
-    parser.add_argument("--dry-run", action="store_true", help="show the commands, run nothing")
-    return recipe.guarded(run, parser.parse_args(argv))
+    defaults = {
+        "dir": "S5/exp/nnet3/tdnn_sp",
+        "dim": 520,
+        "l2": 0.0,
+        "l2_output": 0.0,
+        "epochs": 4.0,
+        "jobs": 2,
+    }
+    return recipe.guarded(run, parser(__doc__ or "", defaults).parse_args(argv))
+
+
+def parser(doc: str, defaults: Mapping[str, Any]) -> recipe.Parser:
+    """The options that the recipes of this corpus share."""
+    options = recipe.Parser(doc)
+    options.add_argument("--s5", type=Path, required=True, help="directory in which Kaldi's scripts were run")
+    options.add_argument("--dir", type=Path, help=f"where the model goes ({defaults['dir']})")
+    options.add_argument("--train-set", default="train_clean_5", help="name of the training data")
+    options.add_argument("--test-set", default="dev_clean_2", help="name of the test data")
+    options.add_argument("--gmm", default="tri3b", help="the GMM whose work is used (tri3b)")
+    for name, kind, text in (
+        ("dim", recipe.count, "dimension of hidden layers"),
+        ("l2", recipe.at_least_zero, "l2-regularize of hidden layers"),
+        ("l2-output", recipe.at_least_zero, "l2-regularize of output layers"),
+        ("jobs", recipe.count, "parallel jobs in the end"),
+    ):
+        default = defaults[name.replace("-", "_")]
+        options.add_argument(f"--{name}", type=kind, default=default, help=f"{text} ({default:g})")
+    epochs = defaults["epochs"]
+    options.add_argument(
+        "--num-epochs", type=recipe.positive, default=epochs, help=f"passes over the data ({epochs:g})"
+    )
+    options.add_argument("--seed", type=int, default=0, help="of the training (0)")
+    options.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
+    options.add_argument("--dry-run", action="store_true", help="show the commands, run nothing")
+    return options
 
 
 def run(options: argparse.Namespace) -> None:
     """Check what Kaldi left, then make configs, train and decode; or show how."""
     places = Places(options.s5, options.train_set, options.test_set, options.gmm)
     folder: Path = options.dir or options.s5 / "exp" / "nnet3" / "tdnn_sp"
-    steps = commands(places, folder, options)
+    carry_out(options, places, folder, XCONFIG, places.ali / "tree", commands(places, folder, options))
+
+
+def carry_out(
+    options: argparse.Namespace,
+    places: Places,
+    folder: Path,
+    xconfig: Path,
+    tree: Path,
+    steps: Sequence[recipe.Command],
+) -> None:
+    """Show the commands `steps`, or check what there is, write the network of `folder` and run them."""
     if options.dry_run:
         print("\n".join(recipe.command_line(module, arguments) for module, *arguments in steps))
         return
@@ -113,9 +145,9 @@ def run(options: argparse.Namespace) -> None:
         "DIM": options.dim,
         "L2_HIDDEN": f"{options.l2:g}",
         "L2_OUTPUT": f"{options.l2_output:g}",
-        "PDFS": read_tree(str(places.ali / "tree")).num_pdfs,
+        "PDFS": read_tree(str(tree)).num_pdfs,
     }
-    recipe.write_xconfig(folder / "configs", XCONFIG, values)
+    recipe.write_xconfig(folder / "configs", xconfig, values)
     for command in steps:
         recipe.call(*command)
 

@@ -48,16 +48,21 @@ def merge_chain(
         yield f"merged-{i}-{len(group)}{language}", merged
 
 
-def merge_chain_examples(examples: Sequence[ChainExample], compress: bool = False) -> ChainExample:
-    """One example out of several of one structure. Raises ValueError if they do not fit together."""
+def merge_chain_examples(
+    examples: Sequence[ChainExample], compress: bool = False, join: bool = True
+) -> ChainExample:
+    """One example out of several of one structure; `join` as for merge_supervision. Raises ValueError if they
+    do not fit together.
+    """
     if any(indexes[:, N].any() for e in examples for indexes in _all_indexes(e)):
         raise ValueError("chain examples that are merged already cannot be merged again")
     inputs = merge_examples([NnetExample(e.inputs) for e in examples], compress).io
-    outputs = [_merge_outputs([e.outputs[k] for e in examples]) for k in range(len(examples[0].outputs))]
+    count = len(examples[0].outputs)
+    outputs = [_merge_outputs([e.outputs[k] for e in examples], join) for k in range(count)]
     return ChainExample(inputs, outputs)
 
 
-def _merge_outputs(outputs: Sequence[ChainOutput]) -> ChainOutput:
+def _merge_outputs(outputs: Sequence[ChainOutput], join: bool) -> ChainOutput:
     """Frames sorted by t, then n; weights of derivatives likewise."""
     count, frames = len(outputs), len(outputs[0].indexes)
     indexes = np.repeat(outputs[0].indexes, count, axis=0)
@@ -67,14 +72,16 @@ def _merge_outputs(outputs: Sequence[ChainOutput]) -> ChainOutput:
         if any(len(o.deriv_weights) != frames for o in outputs):
             raise ValueError(f"not every example to be merged has {frames} weights of derivatives")
         weights = np.stack([o.deriv_weights for o in outputs], axis=1).ravel()
-    return ChainOutput(outputs[0].name, indexes, merge_supervision([o.supervision for o in outputs]), weights)
+    merged = merge_supervision([o.supervision for o in outputs], join)
+    return ChainOutput(outputs[0].name, indexes, merged, weights)
 
 
-def merge_supervision(parts: Sequence[Supervision]) -> Supervision:
+def merge_supervision(parts: Sequence[Supervision], join: bool = True) -> Supervision:
     """Supervision of all sequences: FSTs beside each other if end to end, else joined to one.
 
-    Alignments of end-to-end supervision are dropped, as in Kaldi. Raises ValueError if the parts differ in
-    weight, frames, labels or sort.
+    Joining takes time and is needed only for files; without `join` FSTs stay beside each other. Alignments of
+    end-to-end supervision are dropped, as in Kaldi. Raises ValueError if the parts differ in weight, frames,
+    labels or sort.
     """
     first = parts[0]
     if len(parts) == 1:
@@ -92,6 +99,8 @@ def merge_supervision(parts: Sequence[Supervision]) -> Supervision:
         return replace(first, num_sequences=count, fsts=fsts, alignment_pdfs=np.zeros(0, np.int32))
     if any(len(p.alignment_pdfs) for p in parts):
         raise ValueError("chain examples with both an alignment and a layered FST cannot be merged")
+    if not join:
+        return replace(first, num_sequences=count, fsts=tuple(fst for p in parts for fst in p.fsts))
     joined = parts[-1].fsts[0]
     for p in reversed(parts[:-1]):
         joined = concatenate(p.fsts[0], joined)

@@ -50,7 +50,7 @@ def stream_chain_minibatches(
     shuffled = shuffled_by(examples, options.shuffle_buffer_size, rng)
     groups = group_examples(shuffled, sizes, stats, chain_structure, chain_size)
     for group in islice(groups, options.part, None, options.parts):
-        batch = to_chain_minibatch(merge_chain_examples(group), inputs, outputs, where)
+        batch = to_chain_minibatch(merge_chain_examples(group, join=False), inputs, outputs, where)
         check_dims(batch, nnet, where)
         yield batch
     for line in stats.summary():

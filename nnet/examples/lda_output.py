@@ -52,7 +52,7 @@ def chain_output_stats(
     sizes = parse_minibatch_sizes(TOGETHER)
     inputs, outputs = nnet.input_names(), nnet.output_names()
     batches = (
-        (len(part), to_chain_minibatch(merge_chain_examples(part), inputs, outputs))
+        (len(part), to_chain_minibatch(merge_chain_examples(part, join=False), inputs, outputs))
         for group in group_examples(examples, sizes, None, chain_structure, chain_size)
         for part in _mergeable(group)
     )

@@ -186,7 +186,12 @@ def write_chain_output(out: KaldiOutput, output: ChainOutput) -> None:
 
 
 def write_supervision(out: KaldiOutput, s: Supervision) -> None:
-    """Write supervision (chain::Supervision::Write); FSTs must be acceptors."""
+    """Write supervision (chain::Supervision::Write); FSTs must be acceptors.
+
+    Raises ValueError if they should be joined to one and are not.
+    """
+    if len(s.fsts) > 1 and not s.end_to_end:
+        raise ValueError(f"the FSTs of {len(s.fsts)} sequences must be joined to be written")
     out.token("<Supervision>")
     out.token("<Weight>")
     out.float(s.weight)

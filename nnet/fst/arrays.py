@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -136,4 +136,22 @@ def same(a: Fst, b: Fst) -> bool:
     return a.start == b.start and all(
         np.array_equal(getattr(a, name), getattr(b, name))
         for name in ("finals", "indptr", "ilabels", "olabels", "weights", "targets")
+    )
+
+
+def side_by_side(parts: Sequence[Fst]) -> Fst:
+    """One FST of all states and arcs of several, which nothing connects; its start is the first one's."""
+    arcs, states = ([0, *accumulate(getattr(f, name) for f in parts)] for name in ("num_arcs", "num_states"))
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(f, name) for f in parts])
+
+    return Fst(
+        parts[0].start,
+        column("finals"),
+        np.concatenate([*(f.indptr[:-1] + n for f, n in zip(parts, arcs)), arcs[-1:]]),
+        column("ilabels"),
+        column("olabels"),
+        column("weights"),
+        np.concatenate([f.targets + n for f, n in zip(parts, states)]),
     )

@@ -18,7 +18,7 @@ from steps.ali_dir import AliDir
 from steps.experiment import Experiment, Stage, identity
 from steps.run import Run, python_job
 
-PHONES = ".phones.ark"
+PHONES = ".phones.ark.tmp"  # swept away if the run is killed
 
 
 def lm_options(text: str | None) -> list[str]:

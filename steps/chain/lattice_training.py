@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from steps.ali_dir import AliDir
 from steps.chain.denominator import copy_tree_files, lm_options, make_phone_lm
-from steps.chain.lattices import LatticeDir
+from steps.chain.lattices import LatticeDir, Lattices
 from steps.chain.options import LatticeOptions
 from steps.chain.training import ChainTraining
+from steps.egs_options import ChainEgsOptions
 from steps.labels import Labels
+from steps.make_egs import Request
 from steps.run import Run
 from steps.texts import write_number
 
@@ -30,9 +33,9 @@ class LatticeTraining(ChainTraining):
     ali: AliDir
 
     def check(self) -> None:
-        super().check()
-        lm_options(self.options.lm_opts)
         self.ali.check()
+        lm_options(self.options.lm_opts)
+        super().check()
         if self.options.egs_dir is None:
             self._lattice_dir().check()
 
@@ -40,7 +43,30 @@ class LatticeTraining(ChainTraining):
         return [*self.ali.input_files(), *([] if self.options.egs_dir else self._lattice_dir().input_files())]
 
     def labels(self) -> Labels:
-        raise NotImplementedError
+        """Lattices, cut to phones that may move by the tolerances."""
+        o, d, egs = self.options, self.run.exp.dir, self.egs_options()
+        told = {
+            "left_tolerance": o.left_tolerance,
+            "right_tolerance": o.right_tolerance,
+            "alignment_subsampling_factor": o.alignment_subsampling_factor,
+            "lm_scale": egs.lattice_lm_scale or 0.0,
+        }
+        return Lattices(self._lattice_dir(), self.tree / "tree", d / "0.trans_mdl", told)
+
+    def egs_options(self) -> ChainEgsOptions:
+        """What --egs.opts and --egs.nj say. Raises ValueError for what is not supported."""
+        found = super().egs_options()
+        if not found.constrained:
+            raise ValueError("--egs.opts: unconstrained examples cannot be made, only read (--egs.dir)")
+        if found.lattice_prune_beam is not None:
+            raise ValueError(
+                "--egs.opts: --lattice-prune-beam is not supported: prune with Kaldi's lattice-prune, give "
+                "the result as --lat-dir"
+            )
+        return replace(found, nj=self.options.egs_nj or len(self.ali.archives()))
+
+    def egs_about(self, request: Request) -> dict[str, Any]:
+        return super().egs_about(request) | self.run.about("chain.left-tolerance", "chain.right-tolerance")
 
     def graph(self) -> None:
         copy_tree_files(self.ali, self.run.exp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from steps.options import option, required
 from steps.ranges import AT_LEAST_ONE, NOT_NEGATIVE, Range, check_ranges
@@ -26,6 +27,15 @@ RANGES: dict[str, Range] = {
 class ChainOptions(TrainingOptions):
     """Options of training with the chain objective, from lattices or end to end."""
 
+    job_modules: ClassVar[tuple[str, ...]] = (
+        "numpy",
+        "nnet.programs.nnet3_chain_train",
+        "steps.diagnose",
+        "steps.combine_job",
+        "steps.egs_job",
+        "steps.chain.egs_source",
+        "steps.chain.supervision_job",
+    )
     chunk_width: str = option(
         "egs.chunk-width", "20", "input frames per example: the principal number, then alternatives"
     )

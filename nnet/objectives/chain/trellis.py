@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnet.fst.arrays import Fst
+from nnet.fst.arrays import Fst, side_by_side
 from nnet.supervision import Supervision
 
 SLACK = 1e-3  # by how much costs of arcs that Kaldi added to a common cost may miss it
@@ -76,6 +76,8 @@ def _cyclic(s: Supervision) -> Trellis:
 
 def _layered(s: Supervision) -> Trellis:
     """States have a time each; sequences stand one after the other and are cut apart where that is exact."""
+    if len(s.fsts) > 1:
+        return _apart(s)
     fst, T = s.fsts[0], s.frames_per_sequence
     time = state_times(fst, s.num_frames)
     keep = np.ones(fst.num_arcs, bool)
@@ -86,12 +88,22 @@ def _layered(s: Supervision) -> Trellis:
         factors = _common_factors(fst, states)
         if factors is None:  # as one long sequence
             initial[:], initial[fst.start], final = -np.inf, 0.0, -fst.finals.astype(np.float64)
-            return _steps(s, time, s.num_frames, initial, final, np.ones(fst.num_arcs, bool))
+            return _steps(s, fst, time, s.num_frames, initial, final, np.ones(fst.num_arcs, bool))
         initial[states[0]] = 0.0
         final[states] = factors
         for other in states[1:]:
             keep[fst.indptr[other] : fst.indptr[other + 1]] = False
-    return _steps(s, time, T, initial, final, keep)
+    return _steps(s, fst, time, T, initial, final, keep)
+
+
+def _apart(s: Supervision) -> Trellis:
+    """The same for sequences with an FST each: no state belongs to two of them."""
+    T, fst = s.frames_per_sequence, side_by_side(s.fsts)
+    time = np.concatenate([state_times(f, T) + n * T for n, f in enumerate(s.fsts)])
+    first = np.cumsum([0] + [f.num_states for f in s.fsts[:-1]])
+    initial = np.full(fst.num_states, -np.inf)
+    initial[first + [f.start for f in s.fsts]] = 0.0
+    return _steps(s, fst, time, T, initial, -fst.finals.astype(np.float64), np.ones(fst.num_arcs, bool))
 
 
 def _common_factors(fst: Fst, states: np.ndarray) -> np.ndarray | None:
@@ -115,10 +127,16 @@ def _common_factors(fst: Fst, states: np.ndarray) -> np.ndarray | None:
 
 
 def _steps(
-    s: Supervision, time: np.ndarray, length: int, initial: np.ndarray, final: np.ndarray, keep: np.ndarray
+    s: Supervision,
+    fst: Fst,
+    time: np.ndarray,
+    length: int,
+    initial: np.ndarray,
+    final: np.ndarray,
+    keep: np.ndarray,
 ) -> Trellis:
     """Sequences of `length` steps. A state where one ends and the next starts has a place in either."""
-    fst, T = s.fsts[0], s.frames_per_sequence
+    T = s.frames_per_sequence
     starting, ending = time % length, (time - 1) % length + 1
     before, _ = _ranks(starting)
     after, sizes = _ranks(np.where(time > 0, ending, 0))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnet.examples.chain_merge import merge_supervision
 from nnet.fst.arrays import Fst
 from nnet.objectives.chain.numerator import log_sum, numerator
 from nnet.objectives.chain.trellis import make_trellis, state_times
@@ -121,3 +122,14 @@ def test_a_sum_of_nothing_is_minus_infinity():
     assert log_sum(np.zeros(0), np.zeros(0, int), 2).tolist() == [-INF, -INF]
     found = log_sum(np.array([0.0, 0.0, -INF]), np.array([0, 0, 2]), 4)
     assert found.tolist() == [np.log(2), -INF, -INF, -INF]
+
+
+def test_sequences_with_an_fst_each_count_as_when_joined(rng):
+    singles = [random_supervision(rng, 1, 4, PDFS, False, weight=0.5) for _ in range(3)]
+    y = rng.standard_normal((4, 3, PDFS))
+    joined, apart = (numerator(merge_supervision(singles, join), y) for join in (True, False))
+    assert apart.log_prob == pytest.approx(joined.log_prob, abs=1e-5)  # joined costs are float32
+    np.testing.assert_allclose(apart.posterior, joined.posterior, atol=1e-5)
+    assert apart.log_prob == pytest.approx(
+        sum(numerator(s, y[:, [n]]).log_prob for n, s in enumerate(singles))
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnet.examples.lda import read_stats
 from nnet.formats.chain_examples import CHAIN_EXAMPLE
 from nnet.formats.kinds import FLOAT, TOKEN
 from nnet.formats.model import read_nnet
@@ -162,3 +163,54 @@ def test_a_refusal_is_one_line(command, message, here, capfd):
     capfd.readouterr()
     assert run(command) == 1
     assert message in error_of(capfd.readouterr().err)
+
+
+@pytest.mark.parametrize("examples, shift", [("e", 1), ("c", 0)])  # c has no frames to spare
+def test_single_examples_are_shifted_and_merged_on_the_way(examples, shift, here):
+    assert run(f"nnet3-chain-copy-egs --frame-shift={shift} ark:{examples} ark:shifted") == 0
+    assert run("nnet3-chain-merge-egs --minibatch-size=4 ark:shifted ark:m") == 0
+    command = f"nnet3-chain-train --use-gpu=no {OPTIONS}"
+    assert run(f"{command} 0.raw den.fst ark:m merged") == 0
+    how = f"--egs.frame-shift={shift} --egs.minibatch-size=4"
+    assert run(f"{command} {how} 0.raw den.fst ark:{examples} single") == 0
+    merged, single = read_nnet("merged").components, read_nnet("single").components
+    start = read_nnet("0.raw").components
+    for name in (n for n in merged if hasattr(merged[n], "W")):
+        change = np.abs(merged[name].W - start[name].W).max()
+        assert np.abs(merged[name].W - single[name].W).max() <= 1e-4 * change, name
+
+
+def spliced(here):
+    """init.raw: three frames side by side."""
+    dim = table("c")[0][1].inputs[0].features.shape[1]
+    lines = (
+        f"input-node name=input dim={dim}\noutput-node name=output input=Append(Offset(input, -1), input)\n"
+    )
+    (here / "init.config").write_text(lines)
+    assert run("nnet3-init init.config init.raw") == 0
+
+
+def test_lda_statistics_are_kaldis(here, kaldi):
+    spliced(here)
+    assert run("nnet3-chain-acc-lda-stats init.raw ark:c ours") == 0
+    kaldi("nnet3-chain-acc-lda-stats", "init.raw", "ark:c", "theirs")
+    ours, theirs = read_stats("ours"), read_stats("theirs")
+    for name in ("count", "total", "scatter"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-3)
+
+
+def test_lda_statistics_count_every_frame_once(here):
+    spliced(here)
+    assert run("nnet3-chain-acc-lda-stats init.raw ark:c stats") == 0
+    frames = sum(eg.outputs[0].supervision.num_frames for _, eg in table("c"))
+    assert read_stats("stats").count.sum() == pytest.approx(frames, rel=1e-5)
+    assert run("nnet3-chain-acc-lda-stats --rand-prune=4 init.raw ark:c pruned") == 0
+    assert read_stats("pruned").count.sum() == pytest.approx(frames, rel=0.2)
+
+
+def test_lda_statistics_of_end_to_end_examples_are_those_of_their_alignments(here):
+    spliced(here)
+    assert run("nnet3-chain-acc-lda-stats init.raw ark:e stats") == 0
+    pdfs = np.concatenate([eg.outputs[0].supervision.alignment_pdfs for _, eg in table("e")])
+    count = read_stats("stats").count
+    np.testing.assert_array_equal(count, np.bincount(pdfs, minlength=len(count)))
