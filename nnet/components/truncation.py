@@ -25,6 +25,7 @@ class BackpropTruncation(Component):
     """
 
     TYPE = "BackpropTruncationComponent"
+    NEEDS = ""
 
     dim: int = config()
     scale: float = config(1.0)

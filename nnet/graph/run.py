@@ -105,10 +105,11 @@ def _note_shapes(step: Step, acts: Activations) -> None:
 
 def _forget_needless(nnet: Nnet, step: Step, done: Collection[str], acts: Activations) -> None:
     """Free what no backward pass reads: an array goes when no x or y that is kept is a view of it."""
-    if isinstance(step, Apply) and "x" not in nnet.component_of(step.node).NEEDS:
-        acts.x.pop(step.node)
+    for name in () if isinstance(step, Output) else members(step):
+        if "x" not in nnet.component_of(name).NEEDS:
+            acts.x.pop(name)
     for name in done:
-        if name in acts.memo and "y" not in nnet.component_of(name).NEEDS:  # no memo: an input, a recurrence
+        if name in acts.io and "y" not in nnet.component_of(name).NEEDS:  # an input has none
             acts.y.pop(name)
 
 

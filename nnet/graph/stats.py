@@ -19,4 +19,4 @@ def store_stats(nnet: Nnet, acts: Activations) -> None:
             memos = acts.turn_memos[step.nodes[0]]
             for name in step.frames:
                 memo = turns.join(name, [memos[i] for i in step.turns_of[name]])
-                nnet.component_of(name).store_stats(acts.x[name], acts.y[name], memo, acts.io[name])
+                nnet.component_of(name).store_stats(acts.x.get(name), acts.y.get(name), memo, acts.io[name])

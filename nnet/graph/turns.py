@@ -63,13 +63,19 @@ def backward(
 
     With `deriv_times` only over the frames in that range: the turns of others are left out.
     """
-    if step.nodes[0] not in wants or not any(name in grads.held for name in step.nodes):
+    arrived = [grads.held[name] for name in step.nodes if name in grads.held]
+    if step.nodes[0] not in wants or not arrived:
         return
-    dys = {name: grads.owned(name, acts.y[name]) for name in step.nodes}
+    like = arrived[0]
+    dys = {name: grads.owned(name, like) for name in step.nodes}
     outside = {name: [c for c in g.copies if c.source in wants] for name, g in step.gathers.items()}
     kept = {name: inside(step.frames[name], deriv_times) for name in step.nodes}
     limited = not all(is_all(kept[name], step.frames[name]) for name in step.nodes)
-    dxs = {name: _room(acts.x[name], limited) for name in step.nodes if outside[name]}
+    dxs = {
+        name: _room(like, (*dys[name].shape[:2], step.gathers[name].dim), limited)
+        for name in step.nodes
+        if outside[name]
+    }
     changes = {name: change_of(nnet, name, delta) for name in step.nodes}
     _turns_back(nnet, step, acts, dys, dxs, changes, kept)
     for name, change in changes.items():
@@ -81,8 +87,8 @@ def backward(
             memos = acts.turn_memos[step.nodes[0]]
             memo = join(name, [memos[i] for i in step.turns_of[name]]) if learns(nnet, name, delta) else None
             io = part_of(acts.io[name], rows)
-            dy, x, y = dys[name][rows], acts.x[name][rows], acts.y[name][rows]
-            learn(nnet.component_of(name), change, dy, x, y, rows_of(memo, rows), io)
+            x, y = kept_rows(acts.x.get(name), rows), kept_rows(acts.y.get(name), rows)
+            learn(nnet.component_of(name), change, dys[name][rows], x, y, rows_of(memo, rows), io)
 
 
 def _turns_back(
@@ -109,7 +115,7 @@ def _turns_back(
             rows_in = rows
         else:
             rows_in, memo, io = slice(first, last), rows_of(memo, part), part_of(io, part)  # noqa: PLW2901
-        x, y = acts.x[name][rows_in], acts.y[name][rows_in]
+        x, y = kept_rows(acts.x.get(name), rows_in), kept_rows(acts.y.get(name), rows_in)
         dx = components[name].backward(dys[name][rows_in], x, y, memo, io, changes[name])
         if name in dxs:
             dxs[name][rows_in] = dx
@@ -119,6 +125,11 @@ def _turns_back(
             add_back(c, dx, dys[c.source])
 
 
+def kept_rows(x: Array | None, rows: slice) -> Array | None:
+    """x[rows]; None if x is no longer there."""
+    return None if x is None else x[rows]
+
+
 def _among_zeros(dx: Array, part: slice, rows: int) -> Array:
     """dx as rows `part` of an array of `rows` rows that is zero elsewhere."""
     whole = array_module(dx).zeros((rows, *dx.shape[1:]), dx.dtype)
@@ -126,9 +137,9 @@ def _among_zeros(dx: Array, part: slice, rows: int) -> Array:
     return whole
 
 
-def _room(x: Array, zero: bool) -> Array:
-    xp = array_module(x)
-    return xp.zeros(x.shape, x.dtype) if zero else xp.empty(x.shape, x.dtype)
+def _room(like: Array, shape: tuple[int, ...], zero: bool) -> Array:
+    xp = array_module(like)
+    return xp.zeros(shape, like.dtype) if zero else xp.empty(shape, like.dtype)
 
 
 def change_of(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> Any:

@@ -40,6 +40,21 @@ output-node name=output input=soft
 """
 
 
+LSTM = """input-node name=input dim=4
+component name=W type=NaturalGradientAffineComponent input-dim=8 output-dim=16
+component name=lstm type=LstmNonlinearityComponent cell-dim=4 use-dropout=false
+component name=trunc type=BackpropTruncationComponent dim=8 recurrence-interval=2
+component name=out type=NaturalGradientAffineComponent input-dim=4 output-dim=5
+component-node name=W component=W input=Append(input, IfDefined(Offset(m, -2)))
+component-node name=lstm component=lstm input=Append(W, IfDefined(Offset(c, -2)))
+component-node name=trunc component=trunc input=lstm
+dim-range-node name=c input-node=trunc dim-offset=0 dim=4
+dim-range-node name=m input-node=trunc dim-offset=4 dim=4
+component-node name=out component=out input=m
+output-node name=output input=out
+"""
+
+
 @pytest.fixture(params=NETS)
 def trial(request) -> Trial:
     """Toy networks, recurrent ones among them."""
@@ -93,6 +108,17 @@ def test_freed_arrays_are_read_by_nobody_in_usual_layers(deep):
     for name in change:
         assert_same_arrays(change[name], frugal_change[name])
     assert full.x.keys() >= {"aff", "relu"}
+
+
+def test_freed_arrays_are_read_by_nobody_in_a_recurrence():
+    trial = Trial(network(LSTM), {"input": range(-4, 9)}, range(0, 9), n=3)
+    (full, dx, change), (_, frugal_dx, frugal_change) = kept_passes(trial)
+    assert_same_arrays(dx, frugal_dx)
+    assert change["W"]["W"].any()
+    for name in change:
+        assert_same_arrays(change[name], frugal_change[name])
+    acts = forward(trial.nnet, trial.plan, trial.inputs, keep=Keep.FOR_BACKWARD)
+    assert full.y.keys() - acts.y.keys() == {"W", "trunc", "out"}
 
 
 def test_a_pass_for_backward_keeps_one_wide_array_a_layer(deep):
