@@ -11,6 +11,7 @@ from nnet.backend import Array, array_module
 from nnet.component import Component, Io, config, flat, stat
 from nnet.config_line import ConfigLine
 from nnet.kernels import softmax
+from nnet.kernels.blocks import apply
 from nnet.summary import summarize
 
 UNSET = -1000.0  # Kaldi's marker for a self-repair threshold that was not given
@@ -214,7 +215,8 @@ class RectifiedLinear(Activation):
         return array_module(x).maximum(x, 0), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        dx = dy * (y > 0)
+        xp = array_module(y)
+        dx = apply(lambda dy, y, out: xp.multiply(dy, y > 0, out=out), dy, y)
         if delta is not None and self._repairs(io):
             self._repair(dx, delta)
         return dx

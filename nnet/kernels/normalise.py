@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.kernels.blocks import blocks
+from nnet.kernels.blocks import apply, sums
 from nnet.kernels.launch import elementwise, kernel, on_device
 
 WIDE, HIGH = 32, 8  # a block's columns and rows
@@ -27,8 +27,9 @@ def forward(x: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments
     """y = (x - mean) * target_rms / sqrt(variance + epsilon) for x (rows, D); each column has its own."""
     if on_device(x) and x.flags.c_contiguous:
         return _standardised(x, _partial_sums(x, x), epsilon, target_rms)
-    mean = x.sum(axis=0) / len(x)
-    mean_square = array_module(x).einsum("ij,ij->j", x, x) / len(x)
+    xp = array_module(x)
+    total, square = sums(x, lambda at: (x[at].sum(axis=0), xp.einsum("ij,ij->j", x[at], x[at])))
+    mean, mean_square = total / len(x), square / len(x)
     variance = (mean_square - mean * mean).clip(0, None)
     moments = Moments(mean, mean_square, ((variance + epsilon) / target_rms**2) ** -0.5)
     return standardised(x, moments), moments
@@ -37,11 +38,12 @@ def forward(x: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments
 def standardised(x: Array, moments: Moments) -> Array:
     """(x - mean) * scale."""
     xp = array_module(x)
-    y = xp.empty_like(x)
-    for at in blocks(x):  # 1.3 ms in place of 2.4 for (2080, 768)
-        xp.subtract(x[at], moments.mean, out=y[at])
-        y[at] *= moments.scale
-    return y
+
+    def block(x: Array, out: Array) -> None:
+        xp.subtract(x, moments.mean, out=out)
+        out *= moments.scale
+
+    return apply(block, x)
 
 
 def backward(dy: Array, x: Array, moments: Moments, target_rms: float) -> Array:
@@ -60,16 +62,17 @@ def backward(dy: Array, x: Array, moments: Moments, target_rms: float) -> Array:
         last = moments.scale, real(target_rms), np.int32(columns)
         elementwise(y, "normalise", "standardise_back", y.size, dx, dy, y, means, *last)
         return dx
-    total = dy.sum(axis=0)
-    product = xp.einsum("ij,ij->j", dy, x) - total * moments.mean
+    total, product = sums(x, lambda at: (dy[at].sum(axis=0), xp.einsum("ij,ij->j", dy[at], x[at])))
+    product -= total * moments.mean
     slope = moments.scale**3 * product * (-1.0 / (rows * target_rms**2))
     offset = -slope * moments.mean - moments.scale * total / rows
-    dx = xp.empty_like(x)
-    for at in blocks(x):  # dx = dy * scale + x * slope + offset; with the sums 3.3 ms, unblocked 4.3
-        part = xp.multiply(x[at], slope, out=dx[at])
-        part += offset
-        part += dy[at] * moments.scale
-    return dx
+
+    def block(dy: Array, x: Array, out: Array) -> None:
+        xp.multiply(x, slope, out=out)
+        out += offset
+        out += dy * moments.scale
+
+    return apply(block, dy, x)
 
 
 def bias_relu_forward(x: Array, b: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.kernels.blocks import apply
 from nnet.kernels.launch import THREADS, kernel, on_device
 
 
@@ -15,12 +16,16 @@ def log_softmax(x: Array) -> Array:
         y = xp.empty_like(x)
         _by_rows("log_softmax", y, x)
         return y
+    return apply(_log_softmax, x)
+
+
+def _log_softmax(x: Array, out: Array) -> None:
+    xp = array_module(x)
     highest = x.max(axis=-1, keepdims=True)
-    y = x - highest
-    log_sum = xp.log(xp.exp(y, out=y).sum(axis=-1, keepdims=True))
-    xp.subtract(x, highest, out=y)  # again: cheaper than a second array
-    y -= log_sum
-    return y
+    xp.subtract(x, highest, out=out)
+    log_sum = xp.log(xp.exp(out, out=out).sum(axis=-1, keepdims=True))
+    xp.subtract(x, highest, out=out)  # again: cheaper than a second array
+    out -= log_sum
 
 
 def log_softmax_backward(dy: Array, y: Array) -> Array:
@@ -30,9 +35,14 @@ def log_softmax_backward(dy: Array, y: Array) -> Array:
         dx = xp.empty_like(y)
         _by_rows("log_softmax_back", dx, dy, y)
         return dx
-    dx = xp.exp(y)
-    dx *= dy.sum(axis=-1, keepdims=True)
-    return xp.subtract(dy, dx, out=dx)
+    return apply(_log_softmax_backward, dy, y)
+
+
+def _log_softmax_backward(dy: Array, y: Array, out: Array) -> None:
+    xp = array_module(y)
+    xp.exp(y, out=out)
+    out *= dy.sum(axis=-1, keepdims=True)
+    xp.subtract(dy, out, out=out)
 
 
 def _by_rows(function: str, *arrays: Array) -> None:
