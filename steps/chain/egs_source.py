@@ -16,6 +16,7 @@ from nnet.formats.chain_examples import CHAIN_EXAMPLE, SUPERVISION, ChainExample
 from nnet.formats.fst import read_fst_file
 from nnet.formats.kinds import VECTOR
 from nnet.formats.tables import random_access
+from nnet.formats.transitions import read_transition_model
 from nnet.programs.program import log, warn
 from steps.data_dir import DataDir, cmvn_options
 from steps.egs_source import Dims, check_usable, filtered, ivectors_of
@@ -31,8 +32,13 @@ def examples(
     """(key, example) of `utterances`, dimensions noted for info/. Raises ValueError if many are unusable."""
     data = DataDir(Path(spec["feat_dir"]), cmvn_options(spec["cmvn_opts"]), spec["allow_pipes"])
     ivectors, period = ivectors_of(spec)
+    model = None if spec["options"]["constrained"] else str(Path(spec["chain_dir"]) / "0.trans_mdl")
     maker = ChainExampleMaker(
-        _make_options(spec, period), rng, _normalization(spec), warn=lambda message: warn(PROG, message)
+        _make_options(spec, period),
+        rng,
+        _normalization(spec),
+        warn=lambda message: warn(PROG, message),
+        transitions=None if model is None else read_transition_model(model),
     )
     work = directory / ".work"
     features, dims = data.features(utterances, work / f"{name}.scp"), Dims(work)

@@ -50,14 +50,13 @@ class LatticeTraining(ChainTraining):
             "right_tolerance": o.right_tolerance,
             "alignment_subsampling_factor": o.alignment_subsampling_factor,
             "lm_scale": egs.lattice_lm_scale or 0.0,
+            "convert_to_pdfs": egs.constrained,
         }
         return Lattices(self._lattice_dir(), self.tree / "tree", d / "0.trans_mdl", told)
 
     def egs_options(self) -> ChainEgsOptions:
         """What --egs.opts and --egs.nj say. Raises ValueError for what is not supported."""
         found = super().egs_options()
-        if not found.constrained:
-            raise ValueError("--egs.opts: unconstrained examples cannot be made, only read (--egs.dir)")
         if found.lattice_prune_beam is not None:
             raise ValueError(
                 "--egs.opts: --lattice-prune-beam is not supported: prune with Kaldi's lattice-prune, give "

@@ -69,6 +69,7 @@ class Maker:
             right_tolerance=spec["right_tolerance"],
             frame_subsampling_factor=spec["alignment_subsampling_factor"],
             lm_scale=spec["lm_scale"],
+            convert_to_pdfs=spec["convert_to_pdfs"],
         )
 
     def make(self, lattice: Lattice) -> Supervision:
@@ -77,7 +78,8 @@ class Maker:
         aligned, _ = align_phones(lattice, self.meaning, AlignOptions(True), complaints.append)
         for line in complaints:
             warn(PROG, line)
-        found = make_supervision(proto_from_lattice(aligned, self.options), self.tree, self.model)
+        proto = proto_from_lattice(aligned, self.options)
+        found = make_supervision(proto, self.tree, self.model, self.options.convert_to_pdfs)
         if found is None:
             raise ValueError("there is no path: too many phones for too few frames")
         return found

@@ -147,6 +147,17 @@ def test_existing_examples_and_a_given_graph_are_used(chain_trained: ChainTraine
     assert not (tmp_path / "a/log/make_den_fst.log").exists()
 
 
+def test_unconstrained_examples_have_a_graph_with_loops_for_each_chunk(
+    chain_trained: ChainTrained, tmp_path: Path
+) -> None:
+    egs_opts = "--egs.opts=--constrained false --num-egs-diagnostic 10 --num-utts-subset 2"
+    argv = [*chain_trained.copy(tmp_path / "a"), egs_opts, "--cleanup=false"]
+    assert main([*argv, "--trainer.num-epochs=0.4"]) == 0
+    for _, eg in read_table(f"ark:{tmp_path}/a/egs/cegs.1.ark", CHAIN_EXAMPLE):
+        assert eg.outputs[0].supervision.end_to_end
+    assert read_scores(tmp_path / "a/log/compute_prob_valid.final.log")["log-probability"] < 0
+
+
 def test_an_input_model_replaces_the_configs(chain_trained: ChainTrained, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     more = [f"--dir={tmp_path}/a", f"--trainer.input-model={chain_trained.dir}/final.mdl"]
