@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnet.programs import nnet3_chain_compute_prob
+from nnet.programs.options import parse
 from steps.ali_dir import AliDir
 from steps.chain.denominator import copy_tree_files, lm_options, make_phone_lm
 from steps.chain.lattices import LatticeDir, Lattices
@@ -32,7 +35,15 @@ class LatticeTraining(ChainTraining):
     options: LatticeOptions
     ali: AliDir
 
+    @property
+    def more(self) -> str:
+        return self.options.chain_opts
+
     def check(self) -> None:
+        try:
+            parse(shlex.split(self.more), nnet3_chain_compute_prob.Options)
+        except ValueError as error:
+            raise ValueError(f"--chain-opts={self.more!r}: {error}") from error
         self.ali.check()
         lm_options(self.options.lm_opts)
         super().check()

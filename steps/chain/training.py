@@ -46,7 +46,6 @@ class ChainTraining(TrainingRun):
     options: ChainOptions
     numbers = Numbers(init=-4, examples=-3, transform=-2)
     lda_program = "nnet.programs.nnet3_chain_acc_lda_stats"
-    more = ""  # further options of nnet3-chain-train and nnet3-chain-compute-prob
 
     @abstractmethod
     def labels(self) -> Labels:
@@ -55,6 +54,11 @@ class ChainTraining(TrainingRun):
     @abstractmethod
     def graph(self) -> None:
         """Put phone_lm.fst, tree, 0.trans_mdl and phones.txt into the run's directory."""
+
+    @property
+    def more(self) -> str:
+        """Further options of nnet3-chain-train and nnet3-chain-compute-prob."""
+        return ""
 
     @property
     def tree(self) -> Path:

@@ -138,10 +138,12 @@ def test_existing_examples_and_a_given_graph_are_used(chain_trained: ChainTraine
     for name in ("phone_lm.fst", "den.fst", "normalization.fst"):
         (tmp_path / "a" / name).write_bytes((chain_trained.dir / name).read_bytes())
     more = ["--stage=-4", f"--egs.dir={chain_trained.dir}/egs", "--trainer.deriv-truncate-margin=3"]
+    more.append("--chain-opts=--out-of-range-regularize=0.5")
     combination = "--trainer.optimization.do-final-combination=false"
     assert main([*argv, *more, combination, "--trainer.num-epochs=0.5"]) == 0
     log = (tmp_path / "a/log/train.1.1.log").read_text()
     assert "--optimization.min-deriv-time=-4 --optimization.max-deriv-time-relative=4 " in log
+    assert "--xent-regularize=0.1 --out-of-range-regularize=0.5 " in log
     assert (tmp_path / "a/final.mdl").read_bytes() == (tmp_path / "a/2.mdl").read_bytes()
     assert read_scores(tmp_path / "a/log/compute_prob_valid.final.log")
     assert not (tmp_path / "a/log/make_den_fst.log").exists()
@@ -178,6 +180,7 @@ def test_an_input_model_replaces_the_configs(chain_trained: ChainTrained, tmp_pa
             ["--chain.frame-subsampling-factor=1"],
             "have an output every 3 frames .*--chain.frame-subsampling-factor=1",
         ),
+        (["--chain-opts=--leaky=1"], "--chain-opts='--leaky=1': .*leaky"),
         (["--trainer.optimization.num-jobs-final=99"], "num-jobs-final=99 .* or --trainer.frames-per-iter"),
     ],
 )
