@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from nnet.backend import gpu_available, gpu_count, to_device
+import numpy as np
+
+from nnet.backend import array_module, gpu_available, gpu_count, to_device
+from nnet.kernels.products import use_tf32
 from nnet.minibatch import DenseTarget, Minibatch
 
 CHOICES = ("yes", "no", "optional", "wait", "true", "false")
@@ -38,6 +41,13 @@ def select_gpu(use_gpu: str, log: Callable[[str], None], sleep: Callable[[float]
         f"--use-gpu={use_gpu}, but no GPU can be used: install the extra cuda12 or cuda13, check the driver, "
         "or give --use-gpu=optional or --use-gpu=no"
     )
+
+
+def allow_tf32(wanted: bool) -> None:
+    """Whether matrix products of this process on its GPU may be in TF32. Natural gradient's small ones never
+    are.
+    """
+    use_tf32(array_module(to_device(np.zeros(1, np.float32))), wanted)
 
 
 def batch_on_gpu(batch: Minibatch) -> Minibatch:

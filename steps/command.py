@@ -77,8 +77,11 @@ def make_executor(cmd: str, options: CommonOptions) -> LocalExecutor:
         return CommandExecutor(cmd, 64, options.threads_per_job, options.job_retries, gpu_options)
     devices = gpus(options.use_gpu)
     jobs = options.max_local_jobs or max(1, usable_cores() // options.threads_per_job)
+    if options.jobs_per_gpu < 1:
+        raise ValueError(f"--cuda.jobs-per-gpu={options.jobs_per_gpu} must be at least 1")
+    places = devices * options.jobs_per_gpu
     executor = LocalExecutor(
-        max(jobs, len(devices)), options.threads_per_job, devices, options.job_retries, options.job_modules
+        max(jobs, len(places)), options.threads_per_job, places, options.job_retries, options.job_modules
     )
     executor.warm_up()
     return executor

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from steps.nursery_client import NurseryClient
 from steps.texts import naming
 
 TAIL = 12  # lines of a failed job's log in the error message
+GPU_MEMORY = 90  # per cent of a device that jobs sharing it may hold together
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -69,7 +71,9 @@ class Executor(Protocol):
 class LocalExecutor:
     """Runs jobs as processes of this machine, `max_jobs` at a time, each with `threads` BLAS threads.
 
-    With `gpus` (device numbers) every job that wants one gets a device to itself by CUDA_VISIBLE_DEVICES.
+    With `gpus` (device numbers) every job that wants one gets a device by CUDA_VISIBLE_DEVICES, to itself or,
+    where its number is given several times, with an equal part of its memory by CUPY_GPU_MEMORY_LIMIT, which
+    may be set for all beforehand. Nothing of this needs a mode of the device, or root.
     `modules` are imported once, before the first job. `background_jobs` more may run at low priority.
     """
 
@@ -91,7 +95,7 @@ class LocalExecutor:
         self._gpus: queue.SimpleQueue[str] = queue.SimpleQueue()
         for gpu in gpus:
             self._gpus.put(gpu)
-        self._has_gpus = bool(gpus)
+        self._sharing = Counter(gpus)  # jobs on each device
         self._closing = False
 
     def warm_up(self) -> None:
@@ -112,12 +116,21 @@ class LocalExecutor:
         self._back.shutdown(wait=True)
 
     def _run(self, job: Job) -> float:
-        gpu = self._gpus.get() if job.gpu and self._has_gpus else None
+        gpu = self._gpus.get() if job.gpu and self._sharing else None
         try:
-            return self._attempts(job, {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {})
+            return self._attempts(job, self._gpu_variables(gpu))
         finally:
             if gpu is not None:
                 self._gpus.put(gpu)
+
+    def _gpu_variables(self, gpu: str | None) -> dict[str, str]:
+        """What tells a job of its device, and how much of its memory it may hold."""
+        if gpu is None:
+            return {}
+        variables = {"CUDA_VISIBLE_DEVICES": gpu}
+        if self._sharing[gpu] > 1 and "CUPY_GPU_MEMORY_LIMIT" not in os.environ:
+            variables["CUPY_GPU_MEMORY_LIMIT"] = f"{GPU_MEMORY / self._sharing[gpu]:g}%"
+        return variables
 
     def _attempts(self, job: Job, env: Mapping[str, str]) -> float:
         for attempt in range(1, self.retries + 2):

@@ -136,6 +136,7 @@ def common_arguments(options: CommonOptions, iteration: Iteration, backstitch_sc
     further = [word for text in options.add_option for word in shlex.split(text)]
     return [
         f"--use-gpu={gpu_word(options.use_gpu)}",
+        *(["--cuda-use-tf32=true"] if options.cuda_tf32 else []),
         "--print-interval=10",
         f"--momentum={options.momentum}",
         f"--max-param-change={iteration.max_param_change}",

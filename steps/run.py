@@ -26,6 +26,7 @@ FREE = frozenset(
         "stage",
         "exit-stage",
         "use-gpu",
+        "cuda.jobs-per-gpu",
         "cleanup",
         "cleanup.remove-egs",
         "cleanup.preserve-model-interval",

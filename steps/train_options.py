@@ -134,6 +134,12 @@ class CommonOptions:
         "whether jobs compute on GPUs",
         choices=("optional", "yes", "no", "wait", "true", "false"),
     )
+    jobs_per_gpu: int = option(
+        "cuda.jobs-per-gpu", 1, "so many jobs share a GPU, each with an equal part of 90 % of its memory"
+    )
+    cuda_tf32: bool = option(
+        "cuda.tf32", False, "matrix products on GPUs with 10 bits of mantissa: faster, not equal to the CPU's"
+    )
     cleanup: bool = option("cleanup", True, "remove models that are no longer needed")
     remove_egs: bool = option("cleanup.remove-egs", True, "remove the examples in the end")
     preserve_model_interval: int = option(

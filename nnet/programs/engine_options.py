@@ -16,6 +16,9 @@ class ComputationOptions:
     """What every program with a network accepts."""
 
     use_gpu: str = option("optional", "yes|no|optional|wait: where to compute")
+    cuda_use_tf32: bool = option(
+        False, "On a GPU, matrix products with 10 bits of mantissa: faster; results differ from the CPU's"
+    )
     computation_debug: bool = option(False, _NO_EFFECT, name="computation.debug")
     debug_computation: bool = option(False, _NO_EFFECT)
     memory_compression_level: int = option(1, _NO_EFFECT, name="optimization.memory-compression-level")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from nnet import tree
 from nnet.combination import check_finite
-from nnet.device import batch_on_gpu, select_gpu
+from nnet.device import allow_tf32, batch_on_gpu, select_gpu
 from nnet.files import atomic_write
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
@@ -82,6 +82,7 @@ def train(
     objective = evaluate(nnet)
     if on_gpu:
         nnet.components.update({name: tree.on_device(c) for name, c in nnet.components.items()})
+        allow_tf32(options.cuda_use_tf32)
     observer = Observer(options.l2_regularize_factor)
     trainer = Trainer(nnet, trainer_options, lambda line: log(prog, line), evaluate=objective)
     check_finite(nnet, model)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from nnet import device
-from nnet.device import batch_on_gpu, select_gpu
+from nnet.backend import to_device
+from nnet.device import allow_tf32, batch_on_gpu, select_gpu
+from nnet.kernels import products
 from tests.networks import densified, minibatch
 
 
@@ -68,3 +71,12 @@ def test_all_arrays_of_a_minibatch_move(monkeypatch, batch):
     assert copy.n == batch.n and list(copy.inputs) == list(batch.inputs)
     assert moved[0] is batch.inputs["input"][1]
     assert len(moved) == 1 + hasattr(batch.outputs["output"], "values")
+
+
+def test_tf32_is_for_the_products_that_need_not_be_exact(emulated):
+    x = to_device(np.ones((2, 2), np.float32))
+    calls = products._library(emulated).functions.calls
+    for wanted in (True, False):
+        allow_tf32(wanted)
+        products.multiply(x, x)
+    assert [c[1] for c in calls if c[0] == "gemm"] == [products.TF32, products.FULL["float32"]]

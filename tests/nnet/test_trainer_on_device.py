@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnet import tree
-from nnet.backend import to_host
+from nnet.backend import gpu_available, to_host
 from nnet.component import params
 from nnet.device import batch_on_gpu
 from nnet.trainer import Trainer, TrainerOptions, TrainingDiverged
@@ -47,14 +47,31 @@ def trained(nnet, steps: int = 12, move=lambda batch: batch, **options):
     return found, lines
 
 
-def test_training_on_the_device_gives_the_numbers_of_the_host(emulated):
-    host, host_lines = trained(network())
-    device, device_lines = trained(on_device(network()), move=batch_on_gpu)
+@pytest.fixture(params=["emulated", "real"])
+def device(request):
+    """One device after the other."""
+    if request.param == "emulated":
+        request.getfixturevalue("emulated")
+    elif not gpu_available():
+        pytest.skip("needs CuPy and a GPU")
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_twenty_minibatches_on_the_device_change_parameters_as_on_the_host(device, momentum):
+    """To 1e-2 of the largest change of each array, everything on: natural gradient, L2, limits, dropout."""
+    host, host_lines = trained(network(), 20, momentum=momentum)
+    ours, device_lines = trained(on_device(network()), 20, batch_on_gpu, momentum=momentum)
     start = {f"{n}.{k}": a for n, c in network().components.items() for k, a in params(c).items()}
     for name, theirs in host.items():
         change = np.abs(theirs - start[name]).max()
-        np.testing.assert_allclose(device[name], theirs, atol=1e-3 * change, err_msg=name)
+        np.testing.assert_allclose(ours[name], theirs, atol=1e-2 * change, err_msg=name)
     assert len(device_lines) == len(host_lines)
+
+
+def test_a_rerun_on_the_device_gives_the_same_bits(device):
+    first, second = (trained(on_device(network()), 6, batch_on_gpu)[0] for _ in range(2))
+    for name, a in first.items():
+        assert np.array_equal(a, second[name]), name
 
 
 def waits(trainer, batches) -> int:

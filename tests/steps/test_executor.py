@@ -133,6 +133,25 @@ def test_every_gpu_job_has_a_gpu_to_itself(tmp_path: Path) -> None:
     assert {log_tail(tmp_path / f"log/j{n}.log")[0] for n in range(4)} <= {"5", "7"}
 
 
+def test_jobs_that_share_a_gpu_share_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUPY_GPU_MEMORY_LIMIT", raising=False)
+    found = {}
+    for name, gpus in (("shared", ["3", "3", "3"]), ("alone", ["3"])):
+        executor = LocalExecutor(max_jobs=1, gpus=gpus)
+        run_all(executor, [shell(tmp_path, name, "echo limit=$CUPY_GPU_MEMORY_LIMIT", gpu=True)])
+        executor.close()
+        found[name] = log_tail(tmp_path / f"log/{name}.log")
+    assert found == {"shared": ["limit=30%"], "alone": ["limit="]}
+
+
+def test_a_limit_that_the_user_has_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUPY_GPU_MEMORY_LIMIT", "1000000")
+    executor = LocalExecutor(max_jobs=1, gpus=["0", "0"])
+    run_all(executor, [shell(tmp_path, "a", "echo $CUPY_GPU_MEMORY_LIMIT", gpu=True)])
+    executor.close()
+    assert log_tail(tmp_path / "log/a.log") == ["1000000"]
+
+
 def test_background_jobs_have_low_priority(tmp_path: Path, executor: LocalExecutor) -> None:
     run_all(executor, [shell(tmp_path, "a", "nice", background=True)])
     assert log_tail(tmp_path / "log/a.log") == [str(os.nice(0) + 10)]
