@@ -213,7 +213,7 @@ def module() -> ModuleType:
     runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError, free=lambda p: None)
     cupy.cuda = SimpleNamespace(runtime=runtime)
     cupy.cuda.Device = lambda: SimpleNamespace(id=0)
-    cupy.cuda.get_current_stream = lambda: SimpleNamespace(ptr=7)
+    cupy.cuda.get_current_stream = lambda: SimpleNamespace(ptr=7, synchronize=lambda: None)
     cupy.cuda.alloc = lambda size: SimpleNamespace(ptr=4096, size=size)
     return cupy
 

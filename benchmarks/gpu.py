@@ -1,0 +1,186 @@
+"""On a GPU: the device tests, then a training step against PyTorch compiled with TF32 and plain SGD.
+
+usage: python -m benchmarks.gpu --networks DIR [--only NAME] [--steps 30] [--no-tests]
+
+DIR has tdnnf.xconfig and lstm.xconfig; tdnnf17.xconfig lies beside this program. Prints a table in markdown:
+milliseconds of a step with TF32, with and without natural gradient, the share of it that its large matrix
+products take by themselves, and PyTorch's. Needs the extras cuda12 (or cuda13), dev and bench.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.step_job import Network, prepare
+from nnet import tree
+from nnet.backend import array_module, gpu_available
+from nnet.component import params
+from nnet.device import allow_tf32, batch_on_gpu
+from nnet.examples.stream import read_minibatches
+from nnet.graph.network import Nnet
+from nnet.graph.plan import PlanCache, Request
+from nnet.kernels import products
+from nnet.minibatch import Minibatch, SparseTarget
+from nnet.trainer import Trainer, TrainerOptions
+
+HERE = Path(__file__).parent
+NETWORKS = (Network("tdnnf", 128, 150), Network("tdnnf17", 128, 150), Network("lstm", 64, 20, extra_left=20))
+TESTS = ("tests/nnet/components/test_on_device.py", "tests/nnet/test_trainer_on_device.py")
+COLUMNS = ("network", "ours, ms", "without natural gradient", "products", "PyTorch, ms", "ours / PyTorch")
+
+Step = Callable[[], Any]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Test, measure, print; 1 if there is no GPU or a test fails."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--networks", type=Path, required=True, help="folder with tdnnf.xconfig and lstm.xconfig")
+    p.add_argument("--only", default="", help="one network")
+    p.add_argument("--steps", type=int, default=30, help="steps that are timed together")
+    p.add_argument("--no-tests", action="store_true", help="measure only")
+    options = p.parse_args(argv)
+    if not gpu_available():
+        print("no GPU can be used: nothing was measured", file=sys.stderr)
+        return 1
+    if not options.no_tests:
+        words = ["-m", "pytest", "-q", *TESTS, "-k", "real", "-p", "no:xdist"]
+        if subprocess.run([sys.executable, *words], cwd=HERE.parent, check=False).returncode:
+            return 1
+    print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
+    for network in NETWORKS:
+        if options.only in ("", network.name):
+            folder = HERE if network.name == "tdnnf17" else options.networks
+            print("| " + " | ".join(measure(network, folder, options.steps, "cuda")) + " |", flush=True)
+    return 0
+
+
+def measure(network: Network, xconfigs: Path, steps: int, device: str) -> list[str]:
+    """One row of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        nnet = prepare(network, xconfigs, Path(folder), (1, 1))
+        batch = next(iter(read_minibatches(f"ark:{folder}/few.ark", nnet)))
+    theirs = 1000 * seconds(torch_step(nnet, batch, device), steps)
+    nnet.components.update({name: tree.on_device(c) for name, c in nnet.components.items()})
+    allow_tf32(True)
+    there = batch_on_gpu(batch)
+    ours = 1000 * seconds(our_step(nnet, there), steps)
+    share = 1000 * products_alone(our_step(nnet, there), steps) / ours
+    for _, c in tree.updatable(nnet.components):
+        c.is_gradient = True
+    plain = 1000 * seconds(our_step(nnet, there), steps)
+    figures = [f"{ours:.2f}", f"{plain:.2f}", f"{share:.0%}", f"{theirs:.2f}", f"{ours / theirs:.2f}"]
+    return [network.name, *figures]
+
+
+def our_step(nnet: Nnet, batch: Minibatch) -> Step:
+    """A step of training; it logs nothing, so the host waits at the first one only."""
+    trainer = Trainer(nnet, TrainerOptions(print_interval=1 << 30))
+    wait = _waiting(nnet)
+
+    def step(last: bool = False) -> None:
+        trainer.step(batch)
+        if last:
+            wait()
+
+    return step
+
+
+def _waiting(nnet: Nnet) -> Step:
+    """What waits for the device."""
+    held = [a for c in nnet.components.values() for a in params(c).values()]
+    cuda = array_module(held[0]).cuda
+    return lambda: cuda.get_current_stream().synchronize()
+
+
+def seconds(step: Callable[..., Any], steps: int) -> float:
+    """Of one of `steps` steps in a row, after as many that do not count; `step(True)` waits for its end."""
+    for timed in (False, True):
+        start = time.perf_counter()
+        for i in range(steps):
+            step(i == steps - 1)
+        if timed:
+            return (time.perf_counter() - start) / steps
+    raise AssertionError
+
+
+def products_alone(step: Callable[..., Any], steps: int) -> float:
+    """Seconds that the matrix products of a step take when nothing else runs, the same operands again."""
+    calls: list[tuple[Any, ...]] = []
+    gemm = products.Cublas.gemm
+    step(True)
+    products.Cublas.gemm = lambda self, *call: (calls.append((self, *call)), gemm(self, *call))[1]  # type: ignore[method-assign]
+    try:
+        step(True)
+    finally:
+        products.Cublas.gemm = gemm  # type: ignore[method-assign]
+    cuda = calls[0][0].cupy.cuda
+
+    def again(last: bool) -> None:
+        for call in calls:
+            gemm(*call)
+        if last:
+            cuda.get_current_stream().synchronize()
+
+    return seconds(again, steps)
+
+
+def torch_step(nnet: Nnet, batch: Minibatch, device: str) -> Callable[..., Any]:
+    """A step of plain SGD in PyTorch, compiled, with TF32 where there is a GPU."""
+    import torch  # noqa: PLC0415 - the extra `bench`
+
+    torch.set_float32_matmul_precision("high")
+    target = batch.outputs["output"]
+    assert isinstance(target, SparseTarget)
+    at = [torch.from_numpy(i).to(device) for i in (target.t, target.n, target.column)]
+    weight = torch.from_numpy(target.weight).to(device)
+    xs = {name: torch.from_numpy(x).to(device) for name, (_, x) in batch.inputs.items()}
+    forward, weights = _torch_network(nnet, batch, device)
+    compiled = torch.compile(forward) if device == "cuda" else forward
+    optimizer = torch.optim.SGD(weights, lr=1e-5)
+
+    def step(last: bool = False) -> float | None:
+        optimizer.zero_grad()
+        value = (compiled(xs)[at[0], at[1], at[2]] * weight).sum()
+        (-value).backward()
+        optimizer.step()
+        if last and device == "cuda":
+            torch.cuda.synchronize()
+        return float(value.detach()) if last else None
+
+    return step
+
+
+def _torch_network(nnet: Nnet, batch: Minibatch, device: str) -> tuple[Callable[[dict], Any], list[Any]]:
+    """From inputs to log-probabilities, and what is trained."""
+    import torch  # noqa: PLC0415
+
+    from benchmarks import torch_lstm  # noqa: PLC0415 - they import torch
+    from benchmarks import torch_step as plain  # noqa: PLC0415
+
+    frames = {name: frames for name, (frames, _) in batch.inputs.items()}
+    labelled = batch.outputs["output"].frames
+    if any(type(c).__name__ == "LstmNonlinearity" for c in nnet.components.values()):
+        w = torch_lstm.weights_of(nnet, device)
+        return lambda xs: torch_lstm.outputs(w, xs["input"], len(labelled)), list(w.values())
+    plan = PlanCache(nnet)(Request(frames, {"output": labelled}))
+    weights = {
+        name: {k: torch.tensor(a, device=device, requires_grad=True) for k, a in params(c).items()}
+        for name, c in nnet.components.items()
+    }
+
+    def forward(xs: dict[str, Any]) -> Any:
+        with torch.device(device):  # for what is made on the way
+            return plain.outputs(nnet, plan, weights, dict(xs))
+
+    return forward, [w for ws in weights.values() for w in ws.values()]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
