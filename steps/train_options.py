@@ -10,6 +10,16 @@ from steps.ranges import check_training
 
 _OPT = "trainer.optimization."
 
+# What every job of a training needs, whatever its objective.
+ENGINE_MODULES = (
+    "numpy",
+    "numpy.random",
+    *(f"nnet.components.{family}" for family in ("linear", "tdnn", "activations", "normalize", "recurrent")),
+    "steps.diagnose",
+    "steps.combine_job",
+    "steps.egs_job",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions:
@@ -17,14 +27,7 @@ class CommonOptions:
 
     suffix: ClassVar[str] = "mdl"  # of the models: mdl for acoustic models, raw for bare networks
     # Imported before the first job, so that a job starts in milliseconds.
-    job_modules: ClassVar[tuple[str, ...]] = (
-        "numpy",
-        "nnet.programs.nnet3_train",
-        "steps.diagnose",
-        "steps.combine_job",
-        "steps.egs_job",
-        "steps.priors",
-    )
+    job_modules: ClassVar[tuple[str, ...]] = (*ENGINE_MODULES, "nnet.programs.nnet3_train", "steps.priors")
 
     online_ivector_dir: str | None = option(
         "feat.online-ivector-dir", None, "directory of ivector_online.scp"

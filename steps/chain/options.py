@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from steps.options import option, required
 from steps.ranges import AT_LEAST_ONE, NOT_NEGATIVE, Range, check_ranges
-from steps.train_options import TrainingOptions
+from steps.train_options import ENGINE_MODULES, TrainingOptions
 
 _OPT = "trainer.optimization."
 RANGES: dict[str, Range] = {
@@ -28,11 +28,9 @@ class ChainOptions(TrainingOptions):
     """Options of training with the chain objective, from lattices or end to end."""
 
     job_modules: ClassVar[tuple[str, ...]] = (
-        "numpy",
+        *ENGINE_MODULES,
         "nnet.programs.nnet3_chain_train",
-        "steps.diagnose",
-        "steps.combine_job",
-        "steps.egs_job",
+        "nnet.components.dropout",
         "steps.chain.egs_source",
         "steps.chain.supervision_job",
     )
