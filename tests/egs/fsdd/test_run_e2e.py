@@ -81,6 +81,8 @@ def test_the_stages_follow_from_each_other(
         "steps.align_command",
         "steps.chain.build_tree",
         "train on tree",
+        "steps.align_command",
+        "train on ali1",
     ]
     pdfs = read_tree(str(top / "e2e_tree/tree")).num_pdfs
     assert f"dim={pdfs} " in (top / "e2e/configs/network.xconfig").read_text()
