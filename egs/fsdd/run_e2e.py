@@ -6,8 +6,8 @@ usage: python -m egs.fsdd.run_e2e (--recordings DIR | --download) [--dir exp/fsd
 --download        the same, cloned from GitHub
 
 No alignment and no model is given. Five speakers are trained on, the sixth is recognised: by the flat-start
-model, and by a TDNN trained frame by frame on the alignments and the triphone tree that come from it; before
-the last training a shorter one aligns again (--passes).
+model, and by a TDNN trained frame by frame on the alignments and the triphone tree that come from it. With
+--passes, shorter trainings of it come before the last, and align again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def parser() -> recipe.Parser:
     options.add_argument("--type", choices=("mono", "biphone"), default="mono", help="the flat-start tree")
     options.add_argument("--num-epochs", type=recipe.positive, default=4.0, help="of the flat start (4)")
     options.add_argument("--dnn-epochs", type=recipe.positive, default=4.0, help="of the TDNN (4)")
-    options.add_argument("--passes", type=recipe.count, default=2, help="trainings of the TDNN (2)")
+    options.add_argument("--passes", type=recipe.count, default=1, help="trainings of the TDNN (1)")
     options.add_argument("--l2", type=recipe.at_least_zero, default=0.01, help="l2-regularize (0.01)")
     options.add_argument("--l2-output", type=recipe.at_least_zero, default=0.002, help="of the TDNN's output")
     options.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")

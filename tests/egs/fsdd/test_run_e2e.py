@@ -71,7 +71,7 @@ def test_the_stages_follow_from_each_other(
     )
     monkeypatch.setattr(run_e2e, "scores", lambda folder, model, names: {f"valid_{names[0]}": -0.5})
     top = tmp_path / "run"
-    words = [f"--recordings={wavs}", f"--dir={top}", "--test-speaker=bob", "--type=biphone"]
+    words = [f"--recordings={wavs}", f"--dir={top}", "--test-speaker=bob", "--type=biphone", "--passes=2"]
     assert run_e2e.main(words) == 0
     assert called == [
         "steps.chain.e2e.perturb",
