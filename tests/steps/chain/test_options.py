@@ -79,7 +79,14 @@ KALDI: dict[str, object] = {
     "reporting.interval": 0.1,
 }
 OURS = {"stage", "cmd", "use-gpu"}  # Kaldi's too, with defaults for machines with a queue and a GPU
-FURTHER = {"local.max-jobs", "local.threads-per-job", "retries", "restart", "allow-pipes-in-scp"}
+FURTHER = {
+    "cuda.jobs-per-gpu",
+    "local.max-jobs",
+    "local.threads-per-job",
+    "retries",
+    "restart",
+    "allow-pipes-in-scp",
+}
 NEEDED = ["--tree-dir=t", "--dir=d"]
 
 
