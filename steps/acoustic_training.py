@@ -10,6 +10,7 @@ from nnet.formats.model import read_nnet
 from nnet.graph.network import Nnet
 from steps.ali_dir import AliDir
 from steps.egs_dir import Examples
+from steps.egs_options import egs_options
 from steps.experiment import Stage
 from steps.frame_training import FrameTraining
 from steps.initial_model import copy_decoding_files, make_first_model, make_prior_scales
@@ -40,6 +41,13 @@ class AcousticTraining(FrameTraining):
     def check(self) -> None:
         super().check()
         self.ali.check()
+        rate = self.ali.frame_subsampling_factor
+        wanted = egs_options(self.options.egs_opts).frame_subsampling_factor
+        if rate not in (1, wanted):
+            raise ValueError(
+                f"--ali-dir={self.ali.path} has alignments of every {rate} frames, labels are to be "
+                f"of every {wanted}: steps.chain.build_tree draws alignments out"
+            )
 
     def labels(self) -> Labels:
         return Alignments(self.ali)

@@ -213,6 +213,15 @@ def test_features_without_alignments_are_counted(tmp_path: Path, capsys: pytest.
     )
 
 
+def test_alignments_of_a_lower_frame_rate_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    top = make_corpus(tmp_path)
+    (top / "ali/frame_subsampling_factor").write_text("3\n")
+    message = error_of(capsys, arguments(top))
+    assert "alignments of every 3 frames, labels are to be of every 1" in message
+
+
 def test_a_directory_in_use_is_refused(trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
     with locked(trained.dir):
         assert "is in use by process" in error_of(capsys, arguments(trained.top))
