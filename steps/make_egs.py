@@ -89,17 +89,17 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
 
 
 def choose_utterances(request: Request, utterances: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Held-out utterances, training utterances, and those of the latter used in diagnostics; by
-    --trainer.srand.
+    """Held-out utterances, training utterances, and those of the latter used in diagnostics.
 
-    Where Kaldi refuses corpora of less than four times --num-utts-subset, a fifth of the utterances is held
-    out.
+    They do not depend on --trainer.srand, so that runs which differ in it are scored on the same utterances
+    (Kaldi: shuffle_list.pl has a seed of its own). Where Kaldi refuses corpora of less than four times
+    --num-utts-subset, a fifth of the utterances is held out.
     """
     if len(utterances) < 2:
         raise ValueError(f"{len(utterances)} utterances are too few: one must be held out and one trained on")
     share = max(1, len(utterances) // 5)
     count = min(request.options.num_held_out, share)
-    rng = Random(request.srand)
+    rng = Random(0)
     held_out = set(request.data.same_source(rng.sample(sorted(utterances), count)))
     valid = [u for u in utterances if u in held_out]
     train = [u for u in utterances if u not in held_out]

@@ -81,6 +81,8 @@ def test_jobs(networks, capsys):
 @pytest.mark.slow
 def test_growth(capsys, monkeypatch):
     monkeypatch.setattr(growth, "SEQUENCES", 2)
+    monkeypatch.setattr("benchmarks.train_step.COUNTS", (1, 2))
+    monkeypatch.setattr(growth, "COUNTS", (1, 2))
     assert growth.main(["--frames", "3", "--layers", "1", "--dim", "16"]) == 0
     assert [r[:2] for r in rows(capsys, "1")] == [["1", "3"], ["1", "50"]]
 

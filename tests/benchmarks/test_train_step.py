@@ -25,6 +25,7 @@ def xconfigs(tmp_path):
 @pytest.mark.slow
 def test_a_table_of_ratios_is_printed(xconfigs, capsys, monkeypatch):
     monkeypatch.setattr(train_step, "NETWORKS", (Network("tdnn", 4, 3),))
+    monkeypatch.setattr(train_step, "COUNTS", (1, 3))
     assert train_step.main(["--networks", str(xconfigs), "--repeats", "1"]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| tdnn")]
     assert len(rows) == 1 and "without natural gradient" in rows[0] and len(rows[0].split("|")) == 11
