@@ -138,11 +138,19 @@ class PackedArchive:
         return decompress(codes, low, width, None, _STORAGE[io.token])
 
     def labels(self, layout: Layout, io: PackedIo, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Class and weight of every row, (examples, rows) each, of a supervision with one entry a row."""
+        """Class and weight of every row, (examples, rows) each, of a supervision with one entry a row.
+
+        Raises ValueError for a class that does not exist: nothing after this would notice it.
+        """
         starts = np.array(layout.starts)[which] + io.offset
         rows = self._block(starts, _SPARSE_ROW.size * io.rows).reshape(-1, io.rows, _SPARSE_ROW.size)
         column = np.ascontiguousarray(rows[..., 14:18]).view("<i4")[..., 0]
         weight = np.ascontiguousarray(rows[..., 19:23]).view("<f4")[..., 0]
+        wrong = column[(column < 0) | (column >= io.cols)]
+        if wrong.size:
+            raise ValueError(
+                f"the archive is corrupt: '{io.name}' has a label of class {wrong[0]}, there are {io.cols}"
+            )
         return column, weight
 
     def _block(self, starts: np.ndarray, size: int) -> np.ndarray:

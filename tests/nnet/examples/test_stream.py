@@ -149,6 +149,20 @@ def test_a_damaged_archive_is_an_error_with_its_name(tmp_path, at):
         list(stream_minibatches(f"ark:{path}", network(NETWORK), StreamOptions("4")))
 
 
+def test_a_label_beyond_the_classes_is_an_error(tmp_path):
+    write_archive(tmp_path / "egs.ark")
+    packed = open_packed(f"ark:{tmp_path}/egs.ark")
+    layout = max(packed.layouts, key=lambda layout: len(layout.starts))
+    io = next(io for io in layout.ios if io.name == "output")
+    at = layout.starts[-1] + io.offset + 14  # of the class of the first row of the last example
+    damaged = bytearray((tmp_path / "egs.ark").read_bytes())
+    assert int.from_bytes(damaged[at : at + 4], "little") < io.cols
+    damaged[at : at + 4] = (io.cols).to_bytes(4, "little")
+    (tmp_path / "egs.ark").write_bytes(damaged)
+    with pytest.raises(ValueError, match=f"corrupt: 'output' has a label of class {io.cols}, there are"):
+        open_packed(f"ark:{tmp_path}/egs.ark").labels(layout, io, np.arange(len(layout.starts)))
+
+
 def test_an_example_for_another_network_is_an_error(tmp_path):
     path = write_archive(tmp_path / "egs.ark")
     with pytest.raises(ValueError, match="ivector"):
