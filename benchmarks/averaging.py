@@ -14,25 +14,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import copy_rate
-from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
-from benchmarks.step_job import NETWORKS, make_model
+from benchmarks.paired import COLUMNS, Cost, against, begin, existing, kaldis, ours, parser, run, table
+from benchmarks.step_job import NETWORKS, chosen, make_model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__)
     p.add_argument(
-        "--networks", type=Path, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
+        "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="", help="one network")
     p.add_argument("--counts", default="2,10", help="few and many models")
     options = p.parse_args(argv)
+    networks = chosen(NETWORKS, options.only, options.networks)
     begin(options)
     table(*COLUMNS)
-    for network in NETWORKS:
-        if options.only in ("", network.name):
-            with tempfile.TemporaryDirectory() as folder:
-                measure(make_model(network, options.networks, Path(folder)), network.name, options)
+    for network in networks:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(make_model(network, options.networks, Path(folder)), network.name, options)
     return 0
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.paired import parser, row, set_threads, table
+from benchmarks.paired import existing, parser, row, set_threads, table
 from benchmarks.step_job import Network, example, make_model
 from nnet.chain.den_graph import make_den_fst
 from nnet.chain.phone_lm import PhoneLmOptions, estimate_phone_lm
@@ -38,7 +38,7 @@ LEAKY = 0.1
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__, repeats=5)
-    p.add_argument("--networks", type=Path, required=True, help="folder with tdnnf.xconfig")
+    p.add_argument("--networks", type=existing, required=True, help="folder with tdnnf.xconfig")
     options = p.parse_args(argv)
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:

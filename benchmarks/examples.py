@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.floor import copy_rate
-from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
+from benchmarks.paired import COLUMNS, Cost, against, begin, existing, kaldis, ours, parser, run, table
 from benchmarks.step_job import call
 from nnet.formats.kinds import GENERAL_MATRIX
 from nnet.formats.tables import TableWriter, read_table
@@ -33,7 +33,7 @@ SIZES = ("few", "many")
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__)
-    p.add_argument("--data", type=Path, required=True, help="Kaldi's directories of a corpus")
+    p.add_argument("--data", type=existing, required=True, help="Kaldi's directories of a corpus")
     p.add_argument("--utterances", default="300,2500", help="few and many")
     options = p.parse_args(argv)
     begin(options)

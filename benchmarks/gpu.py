@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paired import existing
 from benchmarks.step_job import Network, prepare
 from nnet import tree
 from nnet.backend import array_module, gpu_available
@@ -41,7 +42,9 @@ Step = Callable[[], Any]
 def main(argv: Sequence[str] | None = None) -> int:
     """Test, measure, print; 1 if there is no GPU or a test fails."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--networks", type=Path, required=True, help="folder with tdnnf.xconfig and lstm.xconfig")
+    p.add_argument(
+        "--networks", type=existing, required=True, help="folder with tdnnf.xconfig and lstm.xconfig"
+    )
     p.add_argument("--only", default="", help="one network")
     p.add_argument("--steps", type=int, default=30, help="steps that are timed together")
     p.add_argument("--no-tests", action="store_true", help="measure only")

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.floor import forward_products, rate_of_a_program
-from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
-from benchmarks.step_job import NETWORKS, Network, call, prepare
+from benchmarks.paired import COLUMNS, Cost, against, begin, existing, kaldis, ours, parser, run, table
+from benchmarks.step_job import NETWORKS, Network, call, chosen, prepare
 from nnet.formats.kinds import MATRIX, VECTOR
 from nnet.formats.tables import TableWriter, read_table
 from nnet.graph.network import Nnet
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown, then the largest difference of the outputs."""
     p = parser(__doc__)
     p.add_argument(
-        "--networks", type=Path, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
+        "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="tdnnf", help="the network")
     p.add_argument("--utterances", default="1,17", help="few and many")
@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--torch", action="store_true", help="time PyTorch too")
     p.add_argument("--torch-compiled", action="store_true", help="and what torch.compile makes of it")
     options = p.parse_args(argv)
+    network = chosen(NETWORKS, options.only, options.networks)[0]
     begin(options)
-    network = next(n for n in NETWORKS if n.name == options.only)
     with tempfile.TemporaryDirectory() as folder:
         measure(network, Path(folder), options)
     return 0

@@ -20,6 +20,7 @@ from benchmarks.paired import (
     Cost,
     against,
     begin,
+    existing,
     kaldis,
     ours,
     parser,
@@ -27,7 +28,7 @@ from benchmarks.paired import (
     set_threads,
     table,
 )
-from benchmarks.step_job import NETWORKS, Network, prepare
+from benchmarks.step_job import NETWORKS, Network, chosen, prepare
 
 COUNTS = (2, 6)
 
@@ -36,15 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__)
     p.add_argument(
-        "--networks", type=Path, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
+        "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="tdnnf", help="the network")
     p.add_argument("--jobs", default="1,2,4")
     p.add_argument("--cores", type=int, default=2)
     options = p.parse_args(argv)
+    network = chosen(NETWORKS, options.only, options.networks)[0]
     begin(options)
     table(*COLUMNS)
-    network = next(n for n in NETWORKS if n.name == options.only)
     with tempfile.TemporaryDirectory() as folder:
         nnet = prepare(network, options.networks, Path(folder), COUNTS)
         set_threads(1)

@@ -119,6 +119,13 @@ def compare(ours: Callable[[], Cost], peer: Callable[[], Cost], repeats: int) ->
     )
 
 
+def existing(folder: str) -> Path:
+    """The value of an option that names a directory."""
+    if not Path(folder).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no directory {folder}")
+    return Path(folder)
+
+
 def parser(doc: str | None, repeats: int = 3) -> argparse.ArgumentParser:
     """The options that all benchmarks have."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,7 +133,7 @@ def parser(doc: str | None, repeats: int = 3) -> argparse.ArgumentParser:
     made.add_argument("--threads", type=int, default=1, help="BLAS threads of every program")
     found = os.environ.get("KALDI_BIN")
     made.add_argument(
-        "--kaldi", type=Path, default=Path(found) if found else None, help="Kaldi's nnet3bin (KALDI_BIN)"
+        "--kaldi", type=existing, default=Path(found) if found else None, help="Kaldi's nnet3bin (KALDI_BIN)"
     )
     return made
 
@@ -143,6 +150,10 @@ def begin(options: argparse.Namespace) -> None:
     An OpenBLAS that does not know it falls back to kernels without AVX; OPENBLAS_CORETYPE names others.
     """
     set_threads(options.threads)
+    if options.kaldi and not any(options.kaldi.glob("nnet3-*")):
+        sys.exit(
+            f"{options.kaldi} holds no program of Kaldi's nnet3 (--kaldi, KALDI_BIN): nothing to compare with"
+        )
     kaldi = kaldis(options.kaldi, "nnet3-info", os.devnull)
     if kaldi:
         numpy = [sys.executable, "-c", "import numpy"]

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paired import row, table
-from benchmarks.step_job import NETWORKS, Network, prepare
+from benchmarks.paired import existing, row, table
+from benchmarks.step_job import NETWORKS, Network, chosen, prepare
 from nnet import trainer as training
 from nnet.examples.stream import read_minibatches
 from nnet.flat import Flat
@@ -60,15 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
-        "--networks", type=Path, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
+        "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="", help="one network")
     p.add_argument("--minibatches", type=int, default=8)
     options = p.parse_args(argv)
-    for network in NETWORKS:
-        if options.only in ("", network.name) and (options.networks / f"{network.name}.xconfig").exists():
-            with tempfile.TemporaryDirectory() as folder:
-                show(network.name, *profile(network, options.networks, Path(folder), options.minibatches))
+    for network in chosen(NETWORKS, options.only, options.networks):
+        with tempfile.TemporaryDirectory() as folder:
+            show(network.name, *profile(network, options.networks, Path(folder), options.minibatches))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,16 @@ class Network:
 
 
 NETWORKS = (Network("tdnn", 256, 8), Network("tdnnf", 32, 50), Network("lstm", 64, 20, extra_left=20))
+
+
+def chosen(networks: Sequence[Network], only: str, xconfigs: Path) -> list[Network]:
+    """Those of `networks` that have an xconfig, or `only` one. Ends the program if there is none."""
+    names = [only] if only else [n.name for n in networks]
+    found = [n for n in networks if n.name in names and (xconfigs / f"{n.name}.xconfig").is_file()]
+    if not found:
+        known = ", ".join(n.name for n in networks)
+        sys.exit(f"{xconfigs} has no {' or '.join(names)}.xconfig to measure; --only may name {known}")
+    return found
 
 
 def make_model(network: Network, xconfigs: Path, folder: Path) -> Path:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import products, rate_of_a_program
-from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
-from benchmarks.step_job import NETWORKS, Network, prepare
+from benchmarks.paired import COLUMNS, Cost, against, begin, existing, kaldis, ours, parser, run, table
+from benchmarks.step_job import NETWORKS, Network, chosen, prepare
 
 COUNTS = (12, 28)  # natural gradient moves its estimate in each of the first ten, then in every fourth
 
@@ -26,18 +26,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__)
     p.add_argument(
-        "--networks", type=Path, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
+        "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="", help="one network")
     p.add_argument("--torch", action="store_true", help="time PyTorch too, plain SGD")
     p.add_argument("--torch-compiled", action="store_true", help="and what torch.compile makes of it")
     options = p.parse_args(argv)
+    networks = chosen(NETWORKS, options.only, options.networks)
     begin(options)
     table(*COLUMNS)
-    for network in NETWORKS:
-        if options.only in ("", network.name) and (options.networks / f"{network.name}.xconfig").exists():
-            with tempfile.TemporaryDirectory() as folder:
-                measure(network, Path(folder), options)
+    for network in networks:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(network, Path(folder), options)
     return 0
 
 

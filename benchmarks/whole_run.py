@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.paired import Cost, begin, compare, row, run, table
+from benchmarks.paired import Cost, begin, compare, existing, row, run, table
 from egs.fsdd.training import SETTINGS, XCONFIG
 from egs.recipe import training_options, write_configs
 from nnet.formats.kinds import GENERAL_MATRIX
@@ -36,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="Kaldi's directories of the corpus")
+    parser.add_argument("--data", type=existing, required=True, help="Kaldi's directories of the corpus")
     parser.add_argument("--jobs", type=int, default=2, help="parallel jobs")
     parser.add_argument("--epochs", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--stages", action="store_true", help="where our time goes")
-    parser.add_argument("--kaldi", type=Path, help="Kaldi's src, with its programs")
-    parser.add_argument("--kaldi-steps", type=Path, help="a directory with Kaldi's steps and utils")
+    parser.add_argument("--kaldi", type=existing, help="Kaldi's src, with its programs")
+    parser.add_argument("--kaldi-steps", type=existing, help="a directory with Kaldi's steps and utils")
     o = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         begin(argparse.Namespace(threads=1, kaldi=o.kaldi / "nnet3bin" if o.kaldi else None))

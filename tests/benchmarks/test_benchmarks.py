@@ -4,7 +4,18 @@ import math
 
 import pytest
 
-from benchmarks import averaging, examples, floor, growth, inference, jobs, profile, startup, whole_run
+from benchmarks import (
+    averaging,
+    examples,
+    floor,
+    growth,
+    inference,
+    jobs,
+    profile,
+    startup,
+    train_step,
+    whole_run,
+)
 from benchmarks.paired import Cost, compare, kernels, median, run, run_beside
 from benchmarks.profile import Stopwatch
 from benchmarks.step_job import Network
@@ -157,3 +168,20 @@ def test_a_blas_is_asked_for_its_kernels():
 
 def test_copies_have_a_rate():
     assert floor.copy_rate(1 << 16, 2) > 0
+
+
+@pytest.mark.parametrize("module", [averaging, inference, jobs, profile, train_step])
+def test_a_network_that_is_not_there_is_named(module, networks):
+    with pytest.raises(SystemExit, match=r"has no other.xconfig to measure; --only may name tdnn"):
+        module.main([*networks, "--only", "other"])
+
+
+def test_a_folder_that_is_not_there_is_named(capsys):
+    with pytest.raises(SystemExit):
+        inference.main(["--networks", "/no/such/folder"])
+    assert "argument --networks: there is no directory /no/such/folder" in capsys.readouterr().err
+
+
+def test_a_folder_without_kaldis_programs_is_no_silent_peer(networks, tmp_path):
+    with pytest.raises(SystemExit, match="holds no program of Kaldi's nnet3"):
+        averaging.main([*networks, "--kaldi", str(tmp_path)])
