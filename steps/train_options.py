@@ -5,20 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from steps.job_modules import ENGINE_MODULES
 from steps.options import option, required
 from steps.ranges import check_training
 
 _OPT = "trainer.optimization."
-
-# What every job of a training needs, whatever its objective.
-ENGINE_MODULES = (
-    "numpy",
-    "numpy.random",
-    *(f"nnet.components.{family}" for family in ("linear", "tdnn", "activations", "normalize", "recurrent")),
-    "steps.diagnose",
-    "steps.combine_job",
-    "steps.egs_job",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from steps.job_modules import ENGINE_MODULES
 from steps.options import option, required
 from steps.ranges import AT_LEAST_ONE, NOT_NEGATIVE, Range, check_ranges
-from steps.train_options import ENGINE_MODULES, TrainingOptions
+from steps.train_options import TrainingOptions
 
 _OPT = "trainer.optimization."
 RANGES: dict[str, Range] = {

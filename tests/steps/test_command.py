@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from steps.command import Messages, gpus
+from steps.chain.options import ChainOptions
+from steps.command import Messages, gpus, make_executor
+from steps.train_options import CommonOptions, DnnOptions
 
 
 def test_messages_are_kept_below_the_command_line(tmp_path: Path) -> None:
@@ -40,3 +43,17 @@ def test_a_gpu_that_cannot_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ValueError, match=f"--use-gpu={word}, but CuPy is not installed or sees no CUDA"):
         gpus(word)
     assert gpus("optional") == gpus("no") == []
+
+
+@pytest.mark.parametrize("options", [DnnOptions, ChainOptions])
+def test_jobs_find_the_components_of_common_networks_imported(options: type[CommonOptions]) -> None:
+    assert {"numpy.random", "nnet.components.tdnn", "nnet.components.normalize"} <= set(options.job_modules)
+
+
+def test_no_job_on_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steps.command.gpus", lambda use_gpu: ["0"])
+    options = SimpleNamespace(
+        use_gpu="yes", max_local_jobs=1, threads_per_job=1, jobs_per_gpu=0, job_retries=0, job_modules=()
+    )
+    with pytest.raises(ValueError, match=r"--cuda.jobs-per-gpu=0 must be at least 1"):
+        make_executor("local", options)  # type: ignore[arg-type]
