@@ -79,7 +79,9 @@ def run(options: Options, *arguments: str) -> int:
         warn(PROG, f"{problems} utterances had errors and could not be processed.")
     for line in maker.splitter.summary():
         log(PROG, line)
-    return 0 if maker.splitter.frames_in_chunks else 1
+    if maker.impossible:
+        warn(PROG, f"{maker.impossible} chunks were left out: the normalization FST has no path for them")
+    return 0 if maker.counts.examples else 1
 
 
 if __name__ == "__main__":

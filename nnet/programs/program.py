@@ -19,6 +19,7 @@ __all__ = ["log", "option", "program_name", "run_program", "warn"]
 
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program stopped by Ctrl-C
 NO_READER = 141  # 128 + SIGPIPE, what a shell reports for a program whose reader went away
+TOO_LITTLE = "nothing, or too little, could be made of what was read: see above"
 
 
 def run_program(
@@ -50,7 +51,7 @@ def run_program(
         keep_freed_memory()
         status = body(parsed, *arguments) or 0
         sys.stdout.flush()
-        return _failed(prog, "nothing could be made of what was read, see above", status) if status else 0
+        return _failed(prog, TOO_LITTLE, status) if status else 0
     except KeyboardInterrupt:
         return _failed(prog, "interrupted", INTERRUPTED)
     except BrokenPipeError:

@@ -214,6 +214,9 @@ def test_programs_say_what_is_wrong(digits, tmp_path, capsys):
     assert nnet3_chain_normalize_egs.main(names) == 1
     assert "label 999" in capsys.readouterr().err
     write_fst_file(str(tmp_path / "n"), Fst.from_arcs([(0, 1, 1, 0.0, 0)], [0.0]))
+    assert nnet3_chain_get_egs.main([*arguments, str(tmp_path / "n"), *tables]) == 1
+    assert "chunks were left out: the normalization FST has no path" in capsys.readouterr().err
+    assert nnet3_chain_get_egs.main([*arguments, *tables]) == 0
     assert nnet3_chain_normalize_egs.main(names) == 1
     assert "Added normalization to 0 egs" in capsys.readouterr().err
 
