@@ -54,6 +54,16 @@ def examples(
     for line in maker.splitter.summary():
         log(PROG, line)
     check_usable(maker.counts.problems + maker.no_weights, maker.counts.utterances)
+    check_possible(maker.impossible, maker.counts.examples)
+
+
+def check_possible(impossible: int, made: int) -> None:
+    """Raise ValueError if normalization.fst has no path for most chunks."""
+    if impossible > made:
+        raise ValueError(
+            f"{impossible} of {impossible + made} chunks have no path in normalization.fst; were phone_lm.fst "
+            "and the lattices made with the same phones and tree?"
+        )
 
 
 def _normalization(spec: dict[str, Any]) -> Normalization:

@@ -38,6 +38,18 @@ def _first_model(run: Run, input_model: str | None, with_xent: bool) -> AmNnet:
     return am_nnet(read_transition_model(str(d / "0.trans_mdl")), nnet)
 
 
+def check_outputs_early(run: Run, input_model: str | None, num_pdfs: int, with_xent: bool) -> None:
+    """check_outputs before examples are made, if the network is known by then: a given model, or the ref.raw
+    that xconfig-to-configs leaves, unless final.config was changed after it.
+    """
+    configs = run.exp.dir / "configs"
+    known, final = Path(input_model or configs / "ref.raw"), configs / "final.config"
+    if not known.is_file():
+        return
+    if input_model or (final.is_file() and final.stat().st_mtime <= known.stat().st_mtime):
+        check_outputs(read_nnet(str(known)), num_pdfs, with_xent)
+
+
 def check_outputs(nnet: Nnet, num_pdfs: int, with_xent: bool) -> None:
     """Raise ValueError unless the network has the outputs that training needs, one dimension for each pdf."""
     for name in ("output", "output-xent") if with_xent else ("output",):

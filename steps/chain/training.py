@@ -15,7 +15,7 @@ from nnet.formats.tables import read_table
 from nnet.formats.tree import read_tree
 from nnet.graph.network import Nnet
 from steps.chain.denominator import make_den_fst
-from steps.chain.first_model import first_model
+from steps.chain.first_model import check_outputs_early, first_model
 from steps.chain.method import Sequences
 from steps.chain.options import ChainOptions
 from steps.checks import check_chunks
@@ -79,6 +79,8 @@ class ChainTraining(TrainingRun):
     def begin(self) -> None:
         o, d = self.options, self.run.exp.dir
         check_inputs(o)
+        num_pdfs = read_tree(str(self.tree / "tree")).num_pdfs
+        check_outputs_early(self.run, o.input_model, num_pdfs, o.xent_regularize != 0.0)
         for name, number in (("srand", o.srand), ("frame_subsampling_factor", o.frame_subsampling_factor)):
             write_number(d / name, number)
         self.graph()

@@ -16,6 +16,8 @@ from nnet.formats.chain_examples import CHAIN_EXAMPLE
 from nnet.formats.fst import read_fst_file, write_fst_file
 from nnet.formats.model import read_am
 from nnet.formats.tables import read_table
+from nnet.fst.arrays import Fst
+from nnet.programs import nnet3_init
 from steps.chain.train import main
 from steps.diagnostics import read_scores
 from steps.egs_dir import read_info
@@ -254,3 +256,27 @@ def test_a_normalization_fst_of_another_tree_is_refused(
     write_fst_file(str(tmp_path / "a/normalization.fst"), fst)
     assert main([*argv, "--stage=-4"]) == 1
     assert "were they made with different trees?" in capsys.readouterr().err
+
+
+def test_a_graph_that_cannot_say_the_lattices_is_refused(
+    chain_trained: ChainTrained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = chain_trained.copy(tmp_path / "a")
+    for name in ("phone_lm.fst", "den.fst"):
+        (tmp_path / "a" / name).write_bytes((chain_trained.dir / name).read_bytes())
+    write_fst_file(str(tmp_path / "a/normalization.fst"), Fst.from_arcs([(0, 1, 1, 0.0, 0)], [0.0]))
+    assert main([*argv, "--stage=-4"]) == 1
+    assert re.search(r"(\d+) of \1 chunks have no path in normalization.fst", capsys.readouterr().err)
+
+
+def test_a_wrong_output_dim_is_told_before_examples_are_made(
+    chain_trained: ChainTrained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = chain_trained.copy(tmp_path / "a")
+    configs = tmp_path / "a/configs"
+    config = (configs / "final.config").read_text().replace("output-dim=4", "output-dim=6")
+    config = config.replace("LogSoftmaxComponent dim=4", "LogSoftmaxComponent dim=6")
+    (configs / "final.config").write_text(config)
+    assert nnet3_init.main([str(configs / "final.config"), str(configs / "ref.raw")]) == 0
+    assert "'output' has dim 6, the tree has 4 leaves" in error_of(capsys, argv)
+    assert not (tmp_path / "a/egs").exists()
