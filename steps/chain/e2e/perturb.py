@@ -66,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def perturb(o: PerturbOptions) -> None:
-    """Make the directory that the options describe."""
+    """Make the directory that the options describe. Raises ValueError if it is the one that is read."""
+    if Path(o.dir).resolve() == Path(o.data).resolve():
+        raise ValueError(f"--dir={o.dir} is --data, which would be overwritten: give another directory")
     perturb_data(Path(o.data), Path(o.dir), o.lengths(), o.features(), o.srand)
 
 

@@ -15,7 +15,7 @@ import soundfile
 from nnet.formats.kinds import MATRIX
 from nnet.formats.tables import read_table
 from steps.chain.e2e.lengths import LengthOptions
-from steps.chain.e2e.perturb import perturb_data
+from steps.chain.e2e.perturb import main, perturb_data
 from steps.data_dir import read_map
 from steps.decode import read_text
 from steps.features import MfccOptions
@@ -56,3 +56,10 @@ def test_the_same_seed_gives_the_same_features(data: Path, tmp_path: Path) -> No
     for name in ("x", "y"):
         perturb_data(data, tmp_path / name, LengthOptions(), MFCC, seed=3, say=lambda line: None)
     assert (tmp_path / "x/feats.ark").read_bytes() == (tmp_path / "y/feats.ark").read_bytes()
+
+
+def test_the_directory_that_is_read_is_not_overwritten(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (data / "text").read_bytes()
+    assert main(["--data", str(data), "--dir", f"{data}/../data"]) == 1
+    assert "is --data, which would be overwritten" in capsys.readouterr().err
+    assert (data / "text").read_bytes() == before
