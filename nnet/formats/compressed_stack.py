@@ -125,6 +125,7 @@ def _speech_values(codes: np.ndarray, positions: np.ndarray) -> np.ndarray:
     precision of the original.
     """
     p0, p25, p75, p100 = np.ascontiguousarray(positions.transpose(2, 0, 1))
+    codes = np.ascontiguousarray(codes)  # x takes their order, and below must be a view of one dimension
     c = codes.astype(np.float32)
     x = c * (p25 - p0)
     x *= np.float32(1 / 64)

@@ -61,8 +61,8 @@ def check_possible(impossible: int, made: int) -> None:
     """Raise ValueError if normalization.fst has no path for most chunks."""
     if impossible > made:
         raise ValueError(
-            f"{impossible} of {impossible + made} chunks have no path in normalization.fst; were phone_lm.fst "
-            "and the lattices made with the same phones and tree?"
+            f"{impossible} of {impossible + made} chunks have no path in normalization.fst; were "
+            "phone_lm.fst and the lattices made with the same phones and tree?"
         )
 
 

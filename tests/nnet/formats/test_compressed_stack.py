@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,12 @@ def test_values_that_are_not_finite_are_refused(rng, wrong):
 def test_an_empty_stack_is_refused():
     with pytest.raises(ValueError, match="holds no matrices"):
         compress_stack(np.zeros((0, 3, 4), np.float32))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_codes_in_the_order_of_files_are_decompressed_as_well(rng, count):
+    made = [compress(rng.normal(size=(45, 40)), Method.SPEECH_FEATURE) for _ in range(count)]
+    read = [replace(m, codes=np.asfortranarray(m.codes)) for m in made]  # files hold columns
+    stack = dense_stack(read)
+    for i, m in enumerate(made):
+        np.testing.assert_array_equal(stack[:, i], m.dense())

@@ -58,7 +58,9 @@ def test_the_same_seed_gives_the_same_features(data: Path, tmp_path: Path) -> No
     assert (tmp_path / "x/feats.ark").read_bytes() == (tmp_path / "y/feats.ark").read_bytes()
 
 
-def test_the_directory_that_is_read_is_not_overwritten(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_directory_that_is_read_is_not_overwritten(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (data / "text").read_bytes()
     assert main(["--data", str(data), "--dir", f"{data}/../data"]) == 1
     assert "is --data, which would be overwritten" in capsys.readouterr().err
