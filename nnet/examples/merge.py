@@ -84,8 +84,8 @@ def group_examples(
 
     Examples may be anything of which `structure_of` and `size_of` know structure and size.
 
-    When the input ends, what waits is given out in the largest sizes allowed, first seen structure first; the
-    remainder is discarded (and counted in `stats`).
+    When the input ends, what waits is given out in the largest sizes allowed, the structure that has waited
+    longest first (Kaldi: in the order of a hash table); the remainder is discarded (and counted in `stats`).
     """
     stats = MergingStats() if stats is None else stats
     waiting: dict[Hashable, list[Item]] = {}
