@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steps.align import AlignOptions, align_data, options_for
-from steps.command_line import run_command
+from steps.command_line import check_apart, run_command
 from steps.options import option, required
 
 HEADING = """Align a data directory: which HMM state every frame belongs to, given the words that were said.
@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def align(o: Options) -> None:
-    """Write the alignments and say how many there are."""
+    """Write the alignments and say how many there are. Raises ValueError if they would replace the model."""
+    check_apart(Path(o.dir), "--model", Path(o.model).parent)
     counts = align_data(Path(o.model), Path(o.lang), Path(o.data), Path(o.dir), o.aligning(), print)
     print(counts.line())
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from steps.options import parse, usage
 
 T = TypeVar("T")
+INTERRUPTED = 130  # 128 + SIGINT
 
 
 def run_command(
@@ -21,7 +23,7 @@ def run_command(
 ) -> int:
     """Parse the command line by the options dataclass `cls` and do `work`; returns the exit status.
 
-    `extra` is what to install if a package is missing.
+    `extra` is what to install if a package is missing. Ctrl-C is one line and status 130.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if "--help" in words or not words:
@@ -35,4 +37,13 @@ def run_command(
     except (ValueError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return 0
+
+
+def check_apart(folder: Path, option: str, source: Path) -> None:
+    """Raise ValueError if `folder`, which --dir names, is the one that `option` reads: files would be lost."""
+    if folder.resolve() == source.resolve():
+        raise ValueError(f"--dir={folder} is where {option} is, which would be overwritten: give another")

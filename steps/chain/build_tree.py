@@ -17,7 +17,7 @@ from nnet.formats.topology import Topology, read_topology_file
 from nnet.formats.transitions import TransitionModel, transition_model
 from nnet.formats.tree import ContextTree, monophone_tree
 from steps.ali_dir import AliDir
-from steps.command_line import run_command
+from steps.command_line import check_apart, run_command
 from steps.features import add_deltas
 from steps.lang import read_symbols
 from steps.model_features import features_for
@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build(o: TreeOptions, say: Callable[[str], None] = print) -> None:
     """Write the tree directory. Raises ValueError for phones that do not fit, or if nothing can be used."""
+    check_apart(Path(o.dir), "--ali-dir", Path(o.ali_dir))
     ali, lang, options = AliDir(Path(o.ali_dir)), Path(o.lang), o.building()
     ali.check()
     _check_phones(lang / "phones.txt", ali.path / "phones.txt")

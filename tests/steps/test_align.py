@@ -11,6 +11,7 @@ pytest.importorskip("kaldi_decoder")
 
 from steps.ali_dir import AliDir
 from steps.align import AlignOptions, align_data
+from steps.align_command import main
 from tests.steps.toy import toy_feats, toy_ids, toy_lang, toy_model, write_toy_data
 
 OPTIONS = AlignOptions(acoustic_scale=1.0)
@@ -84,3 +85,9 @@ def test_nothing_aligned_is_an_error(tmp_path: Path) -> None:
             toy_model(tmp_path, model, lang), tmp_path / "lang", tmp_path / "data", tmp_path / "ali", OPTIONS
         )
     assert not (tmp_path / "ali").exists()
+
+
+def test_the_model_that_aligns_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [f"--{name}={tmp_path / 'x'}" for name in ("lang", "data")]
+    assert main([*given, f"--model={tmp_path}/final.mdl", f"--dir={tmp_path}"]) == 1
+    assert "is where --model is, which would be overwritten" in capsys.readouterr().err

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from steps.command_line import run_command
+from steps.command_line import check_apart, run_command
 from steps.options import option
 
 
@@ -20,6 +21,8 @@ def work(o: Options) -> None:
         raise ValueError("two is too many")
     if o.number == 3:
         raise ModuleNotFoundError("no kaldifst", name="kaldifst")
+    if o.number == 4:
+        raise KeyboardInterrupt
     print(f"did {o.number}")
 
 
@@ -29,6 +32,7 @@ def work(o: Options) -> None:
         (["--number=1"], 0, ""),
         (["--number=2"], 1, "toy: two is too many\n"),
         (["--number=3"], 1, "toy: kaldifst is missing: pip install -e '.[audio]'\n"),
+        (["--number=4"], 130, "toy: interrupted\n"),
         (["--numbr=1"], 1, "toy: unknown option --numbr (command line); did you mean --number?\n"),
     ],
 )
@@ -43,3 +47,9 @@ def test_what_is_wrong_is_told_in_one_line(
 def test_help_lists_the_options(words: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command("toy", "Toys.", Options, work, words) == status
     assert "Toys.\n\n  --number  [1]" in capsys.readouterr().err
+
+
+def test_a_directory_is_not_read_and_written(tmp_path: Path) -> None:
+    check_apart(tmp_path / "b", "--data", tmp_path / "a")
+    with pytest.raises(ValueError, match="is where --data is, which would be overwritten"):
+        check_apart(tmp_path / "a", "--data", tmp_path / "b/../a")

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnet.files import atomic_write
 from steps.chain.e2e.lengths import LengthOptions, allowed_lengths, versions
-from steps.command_line import run_command
+from steps.command_line import check_apart, run_command
 from steps.data_dir import read_map
 from steps.decode import read_text
 from steps.features import MfccOptions, mfcc, read_wavs, write_features
@@ -67,8 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def perturb(o: PerturbOptions) -> None:
     """Make the directory that the options describe. Raises ValueError if it is the one that is read."""
-    if Path(o.dir).resolve() == Path(o.data).resolve():
-        raise ValueError(f"--dir={o.dir} is --data, which would be overwritten: give another directory")
+    check_apart(Path(o.dir), "--data", Path(o.data))
     perturb_data(Path(o.data), Path(o.dir), o.lengths(), o.features(), o.srand)
 
 

@@ -123,3 +123,12 @@ def test_rates_that_do_not_fit_are_refused(top: Path, capsys: pytest.CaptureFixt
     (top / "ali/frame_subsampling_factor").write_text("2\n")
     assert main(arguments(top, "--frame-subsampling-factor=3")) == 1
     assert "one must divide the other" in capsys.readouterr().err
+
+
+def test_the_alignments_that_are_read_are_not_overwritten(
+    top: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (top / "ali/ali.1.gz").read_bytes()
+    assert main([*arguments(top), f"--dir={top / 'ali'}"]) == 1
+    assert "is where --ali-dir is, which would be overwritten" in capsys.readouterr().err
+    assert (top / "ali/ali.1.gz").read_bytes() == before

@@ -63,5 +63,5 @@ def test_the_directory_that_is_read_is_not_overwritten(
 ) -> None:
     before = (data / "text").read_bytes()
     assert main(["--data", str(data), "--dir", f"{data}/../data"]) == 1
-    assert "is --data, which would be overwritten" in capsys.readouterr().err
+    assert "is where --data is, which would be overwritten" in capsys.readouterr().err
     assert (data / "text").read_bytes() == before
