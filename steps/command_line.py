@@ -44,6 +44,6 @@ def run_command(
 
 
 def check_apart(folder: Path, option: str, source: Path) -> None:
-    """Raise ValueError if `folder`, which --dir names, is the one that `option` reads: files would be lost."""
+    """Raise ValueError if `folder`, named by --dir, is the one that `option` reads: files would be lost."""
     if folder.resolve() == source.resolve():
         raise ValueError(f"--dir={folder} is where {option} is, which would be overwritten: give another")
