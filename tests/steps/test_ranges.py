@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steps.make_egs import EgsOptions, egs_options
+from steps.egs_options import EgsOptions, egs_options
 from steps.options import as_dict, parse
 from steps.ranges import TRAINING, Range
 from steps.train_options import DnnOptions, RawDnnOptions, RawRnnOptions, RnnOptions
