@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +116,7 @@ class Trainer:
         self.max_change = MaxChangeStats()
         self.progress: dict[str, ObjectiveProgress] = {}
         self._bad_in_a_row = 0
+        self._sound_stats: dict[str, list[Any]] = {}  # on a device: when all was last known to be well
         self._checked: set[int] = set()  # sizes of minibatches whose L2 was found to shrink parameters
 
     def step(self, batch: Minibatch) -> None:
@@ -151,6 +153,8 @@ class Trainer:
                 progress = self.progress.setdefault(key, ObjectiveProgress(key, self.options.print_interval))
                 progress.add(total, weight, entry.minibatch, self.log, extra)
             self._count(finite and all(entry.good), entry.minibatch)
+        if self._on_device and not self._bad_in_a_row:
+            self._sound_stats = {name: tree.stats(c) for name, c in self.nnet.components.items()}
 
     def finish(self) -> bool:
         """Log the totals as nnet3-train does. False if no frame was trained on."""
@@ -231,10 +235,12 @@ class Trainer:
         return limits(o.min_deriv_time, o.max_deriv_time, o.max_deriv_time_relative, last_output)
 
     def _forget_bad_stats(self) -> None:
-        """Statistics that a bad minibatch made infinite or NaN start afresh."""
+        """Statistics that a bad minibatch made infinite or NaN start afresh, or are again what they were."""
         for name, c in self.nnet.components.items():
             if tree.all_finite({name: c}) is not None:
                 tree.scale(c, 0.0, "stat")
+                if name in self._sound_stats:
+                    tree.set_stats(c, self._sound_stats[name])
 
     def _count(self, good: bool, minibatch: int) -> None:
         if good:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy as shallow_copy
 from dataclasses import fields
 from typing import Any
@@ -70,6 +70,21 @@ def scale(c: Component, alpha: float, *roles: str) -> None:
             value[...] = 0
         else:
             value *= alpha
+
+
+def stats(c: Component) -> list[Any]:
+    """Copies of the statistics of `c` and its parts, for `set_stats`."""
+    return [_copied(getattr(leaf, name)) for leaf, name in _held(c, STAT)]
+
+
+def set_stats(c: Component, values: Sequence[Any]) -> None:
+    """Give `c` copies of what `stats` returned for it."""
+    for (leaf, name), value in zip(_held(c, STAT), values, strict=True):
+        setattr(leaf, name, _copied(value))
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if hasattr(value, "dtype") else value
 
 
 def _held(c: Component, *roles: str) -> Iterator[tuple[Component, str]]:

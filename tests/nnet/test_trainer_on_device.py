@@ -110,6 +110,22 @@ def test_a_bad_minibatch_changes_nothing_and_is_noticed_later(emulated, momentum
     np.testing.assert_allclose(found[1], found[0], atol=1e-5)
 
 
+def test_a_bad_minibatch_does_not_cost_the_statistics_of_a_job(emulated):
+    bad = minibatch(seed=7)
+    bad.inputs["input"][1][1, 2, 3] = np.nan
+    nnet = on_device(network())
+    trainer = Trainer(nnet, TrainerOptions(print_interval=4))
+    for seed in range(7):
+        trainer.step(batch_on_gpu(minibatch(seed=seed)))
+        if seed == 4:  # the last minibatch that was told of
+            kept = to_host(nnet.components["h1.batchnorm"].stats_sumsq).copy()
+    trainer.step(batch_on_gpu(bad))
+    trainer.finish()
+    assert trainer.num_skipped == 1
+    assert nnet.components["h1.batchnorm"].count > 0
+    np.testing.assert_array_equal(to_host(nnet.components["h1.batchnorm"].stats_sumsq), kept)
+
+
 def test_minibatches_that_stay_bad_end_the_job(emulated):
     bad = minibatch()
     bad.inputs["input"][1][...] = np.nan
