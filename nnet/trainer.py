@@ -10,6 +10,7 @@ import numpy as np
 
 from nnet import tree
 from nnet.backend import Array, array_module
+from nnet.component import Updatable
 from nnet.flat import Flat
 from nnet.graph.limits import NO_MAXIMUM, NO_MINIMUM, Times, limits
 from nnet.graph.network import Nnet
@@ -116,6 +117,7 @@ class Trainer:
         self.max_change = MaxChangeStats()
         self.progress: dict[str, ObjectiveProgress] = {}
         self._bad_in_a_row = 0
+        self._none_good = True
         self._sound_stats: dict[str, list[Any]] = {}  # on a device: when all was last known to be well
         self._checked: set[int] = set()  # sizes of minibatches whose L2 was found to shrink parameters
 
@@ -242,11 +244,20 @@ class Trainer:
                 if name in self._sound_stats:
                     tree.set_stats(c, self._sound_stats[name])
 
+    def _forget_estimates(self) -> None:
+        """Natural gradient begins with a minibatch that is good, on a device too."""
+        for c in self.delta.values():
+            for part in (c, *c.leaves()):
+                if isinstance(part, Updatable):
+                    part.scratch.clear()
+
     def _count(self, good: bool, minibatch: int) -> None:
         if good:
-            self._bad_in_a_row = 0
+            self._bad_in_a_row, self._none_good = 0, False
             return
         self._forget_bad_stats()
+        if self._none_good:
+            self._forget_estimates()
         self.num_skipped += 1
         self._bad_in_a_row += 1
         self.log(f"Minibatch {minibatch} skipped: its objective or parameter change is not finite.")

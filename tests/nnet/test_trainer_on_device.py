@@ -126,6 +126,18 @@ def test_a_bad_minibatch_does_not_cost_the_statistics_of_a_job(emulated):
     np.testing.assert_array_equal(to_host(nnet.components["h1.batchnorm"].stats_sumsq), kept)
 
 
+def test_natural_gradient_begins_with_a_good_minibatch_on_a_device_too(emulated):
+    bad = minibatch(seed=7)
+    bad.inputs["input"][1][1, 2, 3] = np.nan
+    found = []
+    for nnet, move in ((network(), lambda batch: batch), (on_device(network()), batch_on_gpu)):
+        trainer = Trainer(nnet, TrainerOptions(print_interval=4))
+        for batch in (bad, *(minibatch(seed=seed) for seed in range(6))):
+            trainer.step(move(batch))
+        found.append(all_params(nnet))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
+
+
 def test_minibatches_that_stay_bad_end_the_job(emulated):
     bad = minibatch()
     bad.inputs["input"][1][...] = np.nan
