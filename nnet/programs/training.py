@@ -82,7 +82,8 @@ def train(
     objective = evaluate(nnet)
     if on_gpu:
         nnet.components.update({name: tree.on_device(c) for name, c in nnet.components.items()})
-        allow_tf32(options.cuda_use_tf32)
+        if options.cuda_use_tf32:
+            allow_tf32(True)
     observer = Observer(options.l2_regularize_factor)
     trainer = Trainer(nnet, trainer_options, lambda line: log(prog, line), evaluate=objective)
     check_finite(nnet, model)
