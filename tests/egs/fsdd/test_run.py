@@ -62,10 +62,19 @@ def test_no_decoding_needs_no_decoder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert asked == []
 
 
+def whole(data: Path) -> None:
+    """Skip if the features are not where their list says: the shared data are damaged, not our reader."""
+    feats = (data / "feats.ark").read_bytes()
+    offsets = [int(line.rpartition(":")[2]) for line in (data / "feats.scp").read_text().splitlines()]
+    if any(feats[o : o + 2] != b"\0B" for o in offsets):
+        pytest.skip(f"needs whole features: {data / 'feats.ark'} is not what feats.scp lists")
+
+
 @pytest.mark.slow
 def test_kaldis_directories_end_in_scores_and_an_error_rate(
     shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    whole(shared / "fsdd" / "data" / "train")
     subprocess.run([sys.executable, shared / "fsdd" / "place.py", tmp_path / "fsdd"], check=True)
     for name, ali, step in (("train", "ali", 12), ("test", "ali_test", 20)):
         thin_out(tmp_path / "fsdd" / "data" / name, tmp_path / "fsdd" / "exp" / ali, step)
