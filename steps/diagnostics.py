@@ -79,10 +79,10 @@ class Diagnostics:
     def wait(self) -> None:
         """Wait until everything is scored. Raises JobFailed if a scoring job failed."""
         with self._lock:
-            left, self._waiting = self._waiting, []
-            for share in range(SHARES):
-                if names := left[share::SHARES]:
-                    self._start(names, background=False)
+            shares = [self._waiting[share::SHARES] for share in range(SHARES)]
+            for names in filter(None, shares):  # what waits for its process must not be removed as scored
+                self._waiting = [name for name in self._waiting if name not in names]
+                self._start(names, background=False)
         self._idle.wait()
         if self._failure is not None:
             raise self._failure

@@ -83,6 +83,21 @@ def test_a_model_is_removed_once_it_is_scored(made, tmp_path):
     assert not (tmp_path / "0.mdl").exists()
 
 
+def test_what_is_left_in_the_end_is_removed_only_when_it_is_scored(made, tmp_path, monkeypatch):
+    diagnostics, executor, _ = made
+    paths = [tmp_path / f"{name}.mdl" for name in range(SHARES + 2)]
+    for name, path in enumerate(paths):
+        path.touch()
+        diagnostics.add(name)
+    diagnostics.release(range(SHARES + 2))
+    monkeypatch.setattr(diagnostics._idle, "wait", lambda: None)
+    diagnostics.wait()
+    assert all(path.exists() for path in paths)
+    for future in executor.futures:
+        future.set_result(1.0)
+    assert not any(path.exists() for path in paths)
+
+
 def test_a_failure_is_told_at_once_and_raised_in_the_end(made):
     diagnostics, executor, said = made
     diagnostics.add(0)
