@@ -4,23 +4,12 @@
 #define WIDE 32  // columns of a block
 #define HIGH 8   // rows that a block takes at once
 
-// part[chunk, 0, j] = sum of a[i, j], part[chunk, 1, j] = sum of a[i, j] b[i, j] over the rows of a chunk.
-// Grid (ceil(columns / WIDE), chunks), block (WIDE, HIGH).
-extern "C" __global__ void partial_sums(double* part, const real* a, const real* b, int rows, int columns,
-                                        int chunk) {
+// Sums of two values of each thread of a block (WIDE, HIGH) over the rows of the block, into a chunk's part of
+// column j: part[chunk, 0, j] and part[chunk, 1, j].
+__device__ void block_columns(double* part, double first, double second, int columns, int j) {
     __shared__ double sums[2][HIGH][WIDE];
-    int j = blockIdx.x * WIDE + threadIdx.x;
-    int first = blockIdx.y * chunk, last = first + chunk < rows ? first + chunk : rows;
-    double sum = 0, product = 0;
-    if (j < columns) {
-        for (int i = first + threadIdx.y; i < last; i += HIGH) {
-            real x = a[(long long)i * columns + j];
-            sum += x;
-            product += (double)x * b[(long long)i * columns + j];
-        }
-    }
-    sums[0][threadIdx.y][threadIdx.x] = sum;
-    sums[1][threadIdx.y][threadIdx.x] = product;
+    sums[0][threadIdx.y][threadIdx.x] = first;
+    sums[1][threadIdx.y][threadIdx.x] = second;
     __syncthreads();
     if (threadIdx.y < 2 && j < columns) {
         double total = 0;
@@ -29,30 +18,35 @@ extern "C" __global__ void partial_sums(double* part, const real* a, const real*
     }
 }
 
-// x = max(x + bias, 0) in place, and the sums of the result and of its squares as `partial_sums` gives them.
-extern "C" __global__ void bias_relu_sums(double* part, real* x, const real* bias, int rows, int columns,
-                                          int chunk) {
-    __shared__ double sums[2][HIGH][WIDE];
+// part[chunk, 0, j] = sum of a[i, j], part[chunk, 1, j] = sum of a[i, j] b[i, j] over the rows of a chunk.
+// Grid (ceil(columns / WIDE), chunks), block (WIDE, HIGH).
+extern "C" __global__ void partial_sums(double* part, const real* a, const real* b, int rows, int columns,
+                                        int chunk) {
     int j = blockIdx.x * WIDE + threadIdx.x;
     int first = blockIdx.y * chunk, last = first + chunk < rows ? first + chunk : rows;
     double sum = 0, product = 0;
-    if (j < columns) {
-        for (int i = first + threadIdx.y; i < last; i += HIGH) {
-            real y = x[(long long)i * columns + j] + bias[j];
-            y = y > 0 || y != y ? y : 0;
-            x[(long long)i * columns + j] = y;
-            sum += y;
-            product += (double)y * y;
-        }
+    for (int i = first + threadIdx.y; i < last && j < columns; i += HIGH) {
+        real x = a[(long long)i * columns + j];
+        sum += x;
+        product += (double)x * b[(long long)i * columns + j];
     }
-    sums[0][threadIdx.y][threadIdx.x] = sum;
-    sums[1][threadIdx.y][threadIdx.x] = product;
-    __syncthreads();
-    if (threadIdx.y < 2 && j < columns) {
-        double total = 0;
-        for (int k = 0; k < HIGH; k++) total += sums[threadIdx.y][k][threadIdx.x];
-        part[((long long)blockIdx.y * 2 + threadIdx.y) * columns + j] = total;
+    block_columns(part, sum, product, columns, j);
+}
+
+// x = max(x + bias, 0) in place, and the sums of the result and of its squares as `partial_sums` gives them.
+extern "C" __global__ void bias_relu_sums(double* part, real* x, const real* bias, int rows, int columns,
+                                          int chunk) {
+    int j = blockIdx.x * WIDE + threadIdx.x;
+    int first = blockIdx.y * chunk, last = first + chunk < rows ? first + chunk : rows;
+    double sum = 0, product = 0;
+    for (int i = first + threadIdx.y; i < last && j < columns; i += HIGH) {
+        real y = x[(long long)i * columns + j] + bias[j];
+        y = y > 0 || y != y ? y : 0;
+        x[(long long)i * columns + j] = y;
+        sum += y;
+        product += (double)y * y;
     }
+    block_columns(part, sum, product, columns, j);
 }
 
 __device__ double folded(const double* part, int chunks, int which, int columns, int j) {

@@ -23,13 +23,14 @@ extern "C" __global__ void log_softmax_back(real* dx, const real* dy, const real
         dx[start + j] = dy[start + j] - (real)exp(y[start + j]) * total;
 }
 
-// total = sum of weight[k] y[at[k]], derivative[at[k]] = weight[k]. One block: the order of the sum is fixed.
+// total = sum of weight[k] y[at[k]] and, if wanted, derivative[at[k]] = weight[k]. One block: the order of the
+// sum is fixed.
 extern "C" __global__ void labelled(double* total, real* derivative, const real* y, const long long* at,
-                                    const real* weight, int labels) {
+                                    const real* weight, int labels, int wanted) {
     double sum = 0;
     for (int k = threadIdx.x; k < labels; k += THREADS) {
         sum += (double)y[at[k]] * weight[k];
-        derivative[at[k]] = weight[k];
+        if (wanted) derivative[at[k]] = weight[k];
     }
     sum = block_sum(sum);
     if (threadIdx.x == 0) total[0] = sum;

@@ -51,18 +51,21 @@ def _by_rows(function: str, *arrays: Array) -> None:
     kernel(x, "softmax", function)((x.size // columns,), (THREADS,), (*arrays, np.int32(columns)))
 
 
-def labelled(y: Array, at: Array, weight: Array) -> tuple[Array, Array]:
+def labelled(
+    y: Array, at: Array, weight: Array, with_derivative: bool = True
+) -> tuple[Array, Array | None]:
     """sum_k weight[k] * y.flat[at[k]] in float64, where y lies, and its derivative by y; no place twice.
 
-    `at` (int64) and `weight` (y's type) lie where y does.
+    `at` (int64) and `weight` (y's type) lie where y does. Without derivative it is neither made nor returned.
     """
     xp = array_module(y)
-    derivative = xp.zeros_like(y)
+    derivative = xp.zeros_like(y) if with_derivative else None
     if on_device(y) and y.flags.c_contiguous:
         total = xp.empty((), np.float64)
-        kernel(y, "softmax", "labelled")(
-            (1,), (THREADS,), (total, derivative, y, at, weight, np.int32(len(at)))
-        )
+        places = (y if derivative is None else derivative), y, at, weight
+        counts = np.int32(len(at)), np.int32(with_derivative)
+        kernel(y, "softmax", "labelled")((1,), (THREADS,), (total, *places, *counts))
         return total, derivative
-    derivative.reshape(-1)[at] = weight
+    if derivative is not None:
+        derivative.reshape(-1)[at] = weight
     return (y.reshape(-1)[at] * weight).sum(dtype=np.float64), derivative

@@ -39,9 +39,8 @@ def linear(output: Array, target: Target, with_derivative: bool = True) -> Value
     _, N, D = output.shape
     at = xp.asarray((target.t * N + target.n) * D + target.column, dtype=np.int64)
     weight = xp.asarray(target.weight, dtype=output.dtype)
-    total, derivative = softmax.labelled(output, at, weight)
-    weight_sum = float(target.weight.sum(dtype=np.float64))
-    return Value(total, weight_sum, derivative if with_derivative else None)
+    total, derivative = softmax.labelled(output, at, weight, with_derivative)
+    return Value(total, float(target.weight.sum(dtype=np.float64)), derivative)
 
 
 def quadratic(output: Array, target: Target, with_derivative: bool = True) -> Value:

@@ -44,3 +44,13 @@ def test_labels_are_summed_and_are_the_derivative(rng, device, labels):
     ours, there = softmax.labelled(*(to_device(a) for a in (y, at, weight)))
     assert np.array_equal(to_host(there), derivative)
     np.testing.assert_allclose(to_host(ours), total, rtol=1e-5, atol=1e-6)
+    alone, none = softmax.labelled(*(to_device(a) for a in (y, at, weight)), with_derivative=False)
+    assert none is None and to_host(alone) == to_host(ours)
+    assert softmax.labelled(y, at, weight, with_derivative=False) == (total, None)
+
+
+def test_scoring_makes_no_derivative(rng, monkeypatch):
+    """An array as large as the output is not made to be thrown away."""
+    monkeypatch.setattr(np, "zeros_like", lambda y: pytest.fail("a derivative was made"))
+    y, at = rng.standard_normal((2, 3, 4)), np.array([1, 5])
+    assert softmax.labelled(y, at, np.ones(2), with_derivative=False)[0] == y.ravel()[at].sum()
