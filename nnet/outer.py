@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nnet.backend import Array
@@ -42,8 +42,15 @@ class NaturalGradient:
 
 def settle_estimates(delta: Mapping[str, Component]) -> None:
     """On a device: move all preconditioners on that are due, together."""
-    held = (ng for c in delta.values() if isinstance(c, Updatable) for ng in c.scratch.values())
-    settle([ng.fisher for ng in held if isinstance(ng, OnlineNaturalGradient) and ng.fisher is not None])
+    settle([ng.fisher for ng in preconditioners(delta) if ng.fisher is not None])
+
+
+def preconditioners(delta: Mapping[str, Component]) -> Iterator[OnlineNaturalGradient]:
+    """Those of all components, and of the parts of composite ones."""
+    for c in delta.values():
+        for part in {id(part): part for part in (c, *c.leaves())}.values():
+            held = part.scratch.values() if isinstance(part, Updatable) else ()
+            yield from (ng for ng in held if isinstance(ng, OnlineNaturalGradient))
 
 
 def default_rank(dim: int, most: int) -> int:

@@ -69,20 +69,21 @@ __device__ void jacobi(double* Z, double* U, int R) {
 }
 
 // From K = JJ', L, tr(XX') and settings (eta, rows, columns, alpha): A (R, R) and b (R,) of W' = A (J + diag(b)
-// W), the new d and rho, root = e'^(1/2). verdict: 0 refused, 1 good, 2 right angles to be looked at.
-extern "C" __global__ void solve(const real* K, const real* L, const double* trace, const double* settings,
-                                 const int* ranks, const double* d, const double* rho, double* Z, double* U,
-                                 real* A, real* b, double* new_d, double* new_rho, double* root, int* verdict,
-                                 int most) {
+// W), the new d and rho, root = e'^(1/2). verdict: 0 refused, 1 good, 2 right angles to be looked at. Block i
+// takes the problem in slots[i], with the settings i.
+extern "C" __global__ void solve(const int* slots, const real* K, const real* L, const double* trace,
+                                 const double* settings, const int* ranks, const double* d, const double* rho,
+                                 double* Z, double* U, real* A, real* b, double* new_d, double* new_rho,
+                                 double* root, int* verdict, int most) {
     __shared__ double s[MOST], g[MOST], values[MOST];
     __shared__ int order[MOST];
-    int R = ranks[blockIdx.x];
-    long long slot = (long long)blockIdx.x * most * most, row = (long long)blockIdx.x * most;
+    const int at = slots[blockIdx.x], R = ranks[at];
+    long long slot = (long long)at * most * most, row = (long long)at * most;
     K += slot, L += slot, Z += slot, U += slot, A += slot;
     d += row, b += row, new_d += row, root += row;
     const double eta = settings[4 * blockIdx.x], n = settings[4 * blockIdx.x + 1];
     const double dim = settings[4 * blockIdx.x + 2], alpha = settings[4 * blockIdx.x + 3];
-    const double share = eta / n, old_rho = rho[blockIdx.x], energy = trace[blockIdx.x];
+    const double share = eta / n, old_rho = rho[at], energy = trace[at];
     double part = 0;
     for (int r = threadIdx.x; r < R; r += THREADS) part += d[r];
     double sum = block_sum(part);
@@ -103,7 +104,7 @@ extern "C" __global__ void solve(const real* K, const real* L, const double* tra
         bad += !isfinite(z);
     }
     bad = block_sum(bad);
-    if (threadIdx.x == 0) verdict[blockIdx.x] = bad == 0;
+    if (threadIdx.x == 0) verdict[at] = bad == 0;
     if (bad != 0) return;
     jacobi(Z, U, R);
     __syncthreads();
@@ -139,21 +140,21 @@ extern "C" __global__ void solve(const real* K, const real* L, const double* tra
         A[i] = (real)(share * root[r] / c * U[j * R + order[r]] * s[j]);
     }
     if (threadIdx.x == 0) {
-        new_rho[blockIdx.x] = made;
+        new_rho[at] = made;
         if (floored != 0 || !(values[R - 1] > 0) || values[0] / values[R - 1] > CONDITION)
-            verdict[blockIdx.x] = 2;
+            verdict[at] = 2;
     }
 }
 
 // O = W'W'' (R, R) as real becomes, in T, what W' has to be multiplied by for right angles (verdict 2), or the
 // verdict becomes 1 where they are right, 0 where that cannot be done. What is not refused is adopted: d, rho.
-extern "C" __global__ void right_angles(const real* O, const int* ranks, const double* root, double* C,
-                                        double* T, double* d, double* rho, const double* new_d,
-                                        const double* new_rho, int* verdict, int most) {
-    int R = ranks[blockIdx.x];
-    long long slot = (long long)blockIdx.x * most * most, row = (long long)blockIdx.x * most;
+extern "C" __global__ void right_angles(const int* slots, const real* O, const int* ranks,
+                                        const double* root, double* C, double* T, double* d, double* rho,
+                                        const double* new_d, const double* new_rho, int* verdict, int most) {
+    const int at = slots[blockIdx.x], R = ranks[at];
+    long long slot = (long long)at * most * most, row = (long long)at * most;
     O += slot, C += slot, T += slot, root += row, d += row, new_d += row;
-    int said = verdict[blockIdx.x];
+    int said = verdict[at];
     if (said == 2) {
         real off = 0;
         for (int i = threadIdx.x; i < R * R; i += THREADS) {
@@ -193,10 +194,10 @@ extern "C" __global__ void right_angles(const real* O, const int* ranks, const d
     }
     if (said != 0) {
         for (int r = threadIdx.x; r < R; r += THREADS) d[r] = new_d[r];
-        if (threadIdx.x == 0) rho[blockIdx.x] = new_rho[blockIdx.x];
+        if (threadIdx.x == 0) rho[at] = new_rho[at];
     }
     __syncthreads();
-    if (threadIdx.x == 0) verdict[blockIdx.x] = said;
+    if (threadIdx.x == 0) verdict[at] = said;
 }
 
 // W becomes `made` (R, columns), multiplied by T where angles were wrong; stays where it was refused. One

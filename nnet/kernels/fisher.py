@@ -26,14 +26,11 @@ class Fisher:
         if len(W) > MOST_RANK:
             raise ValueError(f"natural gradient: rank {len(W)} is above {MOST_RANK}, the most on a GPU")
         self.W = W
-        self.join(Batch([W]), 0)
+        self.settings = (0.0, 0.0, 0.0, 0.0)
+        self.pending: Array | None = None
+        self.batch, self.index = Batch([self]), 0
         self.batch.d[:] = floor
         self.batch.rho[:] = floor
-        self.pending: Array | None = None
-
-    def join(self, batch: Batch, index: int) -> None:
-        """Take a place in a batch."""
-        self.batch, self.index = batch, index
 
     def hand_in(self, J: Array, L: Array, energy: Array, settings: tuple[float, float, float, float]) -> None:
         """Leave J (R, D), L (R, R) and tr(XX') for the next `settle`; settings: eta, rows, columns, alpha."""
@@ -41,17 +38,19 @@ class Fisher:
         multiply(J, J.T, b.part(b.K, at), exact=True)
         b.part(b.L, at)[...] = L
         b.trace[at : at + 1] = energy
-        b.settings[at] = settings
+        self.settings = settings
         self.pending = J
 
 
 class Batch:
-    """Room for the problems of several estimates, each in its slot."""
+    """Room for the problems of several estimates, each in its slot; their places stay where they are."""
 
-    def __init__(self, Ws: Sequence[Array]):
-        xp, dtype = array_module(Ws[0]), Ws[0].dtype
-        self.ranks = [len(W) for W in Ws]
-        n, most = len(Ws), max(self.ranks)
+    def __init__(self, members: Sequence[Fisher]):
+        W = members[0].W
+        xp, dtype = array_module(W), W.dtype
+        self.members = list(members)
+        self.ranks = [len(f.W) for f in members]
+        n, most = len(members), max(self.ranks)
         self.most = most
         self.K, self.L, self.O, self.A = (xp.zeros((n, most * most), dtype) for _ in range(4))
         self.Z, self.U, self.T = (xp.zeros((n, most * most), np.float64) for _ in range(3))
@@ -60,20 +59,21 @@ class Batch:
         self.b = xp.zeros((n, most), dtype)
         self.verdict = xp.zeros(n, np.int32)
         self.ranks_there = xp.asarray(np.array(self.ranks, np.int32))
-        self.settings: list[Any] = [None] * n
-        self._sent: tuple[list[Any], Array] = ([], None)
+        self._sent: dict[Any, tuple[Array, Array]] = {}
 
     def part(self, whole: Array, at: int) -> Array:
         """The matrix (R, R) of one problem."""
         R = self.ranks[at]
         return whole[at, : R * R].reshape(R, R)
 
-    def settings_there(self) -> Array:
-        """The settings on the device; they go there only when they have changed."""
-        if self._sent[0] != self.settings:
-            there = array_module(self.K).asarray(np.array(self.settings, np.float64))
-            self._sent = list(self.settings), there
-        return self._sent[1]
+    def tasks(self, due: Sequence[Fisher]) -> tuple[Array, Array]:
+        """The slots (n,) of some members and their settings (n, 4), on the device: sent once, then kept."""
+        key = tuple((f.index, f.settings) for f in due)
+        if key not in self._sent:
+            xp = array_module(self.K)
+            slots = np.array([f.index for f in due], np.int32)
+            self._sent[key] = xp.asarray(slots), xp.asarray(np.array([f.settings for f in due], np.float64))
+        return self._sent[key]
 
 
 def settle(fishers: Sequence[Fisher]) -> None:
@@ -82,13 +82,14 @@ def settle(fishers: Sequence[Fisher]) -> None:
     if not due:
         return
     batch = _together(due)
+    slots, settings = batch.tasks(due)
     W, grid, most = due[0].W, (len(due),), np.int32(batch.most)
-    problem = batch.K, batch.L, batch.trace, batch.settings_there(), batch.ranks_there, batch.d, batch.rho
+    problem = slots, batch.K, batch.L, batch.trace, settings, batch.ranks_there, batch.d, batch.rho
     made = batch.A, batch.b, batch.new_d, batch.new_rho, batch.root, batch.verdict
     kernel(W, "fisher", "solve")(grid, (THREADS,), (*problem, batch.Z, batch.U, *made, most))
     new = [_moved(f) for f in due]
     kept = batch.Z, batch.T, batch.d, batch.rho, batch.new_d, batch.new_rho, batch.verdict
-    angles = batch.O, batch.ranks_there, batch.root, *kept, most
+    angles = slots, batch.O, batch.ranks_there, batch.root, *kept, most
     kernel(W, "fisher", "right_angles")(grid, (THREADS,), angles)
     for f, made_W in zip(due, new):
         last = np.int32(f.index), np.int32(len(made_W)), most
@@ -107,18 +108,18 @@ def _moved(f: Fisher) -> Array:
 
 
 def _together(due: Sequence[Fisher]) -> Batch:
-    """The batch in which these estimates have the first places in this order, made if there is none."""
+    """The batch of all these estimates: made when they first meet, with those that were with them before."""
     batch = due[0].batch
-    if len(batch.ranks) == len(due) and all(f.batch is batch and f.index == i for i, f in enumerate(due)):
+    if all(f.batch is batch for f in due):
         return batch
-    batch = Batch([f.W for f in due])
-    for i, f in enumerate(due):
+    members = {id(f): f for one in due for f in one.batch.members}
+    batch = Batch(list(members.values()))
+    for i, f in enumerate(batch.members):
         R, old, at = len(f.W), f.batch, f.index
         for name in ("K", "L"):
             batch.part(getattr(batch, name), i)[...] = old.part(getattr(old, name), at)
         batch.d[i, :R] = old.d[at, :R]
         for name in ("rho", "trace"):
             getattr(batch, name)[i : i + 1] = getattr(old, name)[at : at + 1]
-        batch.settings[i] = old.settings[at]
-        f.join(batch, i)
+        f.batch, f.index = batch, i
     return batch

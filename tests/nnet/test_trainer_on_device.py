@@ -9,9 +9,22 @@ from nnet import tree
 from nnet.backend import gpu_available, to_host
 from nnet.component import params
 from nnet.device import batch_on_gpu
+from nnet.outer import preconditioners
 from nnet.trainer import Trainer, TrainerOptions, TrainingDiverged
 from tests.emulation.device import transfers
 from tests.networks import minibatch, network
+
+COMPOSITE = """
+input-node name=input dim=5
+component name=c type=CompositeComponent num-components=2 component1='type=NaturalGradientAffineComponent \
+input-dim=5 output-dim=6' component2='type=TanhComponent dim=6'
+component-node name=c component=c input=input
+component name=output.affine type=NaturalGradientAffineComponent input-dim=6 output-dim=4
+component-node name=output.affine component=output.affine input=c
+component name=output.log-softmax type=LogSoftmaxComponent dim=4
+component-node name=output.log-softmax component=output.log-softmax input=output.affine
+output-node name=output input=output.log-softmax objective=linear
+"""
 
 
 def on_device(nnet):
@@ -158,3 +171,13 @@ def test_max_change_is_counted_on_the_device(emulated):
             trainer.step(move(minibatch(seed=seed)))
         found.append((trainer.max_change.per_component, trainer.max_change.overall))
     assert found[0] == found[1] and found[0][1] > 0 and found[0][0]["h1.affine"] > 0
+
+
+def test_parts_of_composites_are_settled_with_the_rest(emulated):
+    """Else their estimates would move one by one, in launches of their own, at the next minibatch."""
+    trainer = Trainer(on_device(network(COMPOSITE)), TrainerOptions())
+    for seed in range(3):
+        trainer.step(batch_on_gpu(minibatch(seed=seed)))
+        held = [*preconditioners(trainer.delta)]
+        assert len(held) == 4 and all(ng.fisher.pending is None for ng in held)
+        assert all(ng.fisher.batch is held[0].fisher.batch for ng in held)

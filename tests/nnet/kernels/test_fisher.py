@@ -57,6 +57,28 @@ def test_all_layers_are_solved_together_without_the_host(rng, emulated):
         assert a.fisher.batch is together[0].fisher.batch
 
 
+def test_sets_of_estimates_that_alternate_share_one_place(rng, emulated):
+    """Every second time only some are due: nothing is moved or sent for that once both sets were there."""
+    shapes = [(4, 9), (7, 30), (3, 12)]
+    together, alone = ([OnlineNaturalGradient(rank) for rank, _ in shapes] for _ in range(2))
+    for step in range(8):
+        due = [0, 1, 2] if step % 2 == 0 else [1, 2]
+        rows = {i: to_device(data(rng, dim=shapes[i][1])) for i in due}
+        transfers.clear()
+        for i, x in rows.items():
+            together[i].precondition(x)
+        settle([ng.fisher for ng in together])
+        if step == 1:
+            place = together[0].fisher.batch
+        if step > 1:
+            assert all(ng.fisher.batch is place for ng in together) and not transfers["to device"]
+        for i, x in rows.items():
+            alone[i].precondition(x)
+            settle([alone[i].fisher])
+    for a, b in zip(together, alone):
+        assert np.array_equal(to_host(a.W), to_host(b.W))
+
+
 @pytest.mark.parametrize("R", [1, 2, 5, 16, 33])
 def test_jacobi_finds_eigenvalues(rng, device, R):
     """Through `solve` with eta so near 1 that Z is K but for a factor."""
@@ -67,8 +89,9 @@ def test_jacobi_finds_eigenvalues(rng, device, R):
     b = held.batch
     b.part(b.K, 0)[...] = to_device(Q @ np.diag(values) @ Q.T)
     b.trace[:] = float(values.sum())
-    b.settings[0] = (1 - 1e-12, 1.0, R + 3, 4.0)
-    problem = b.K, b.L, b.trace, b.settings_there(), b.ranks_there, b.d, b.rho
+    held.settings = (1 - 1e-12, 1.0, R + 3, 4.0)
+    slots, settings = b.tasks([held])
+    problem = slots, b.K, b.L, b.trace, settings, b.ranks_there, b.d, b.rho
     made = b.A, b.b, b.new_d, b.new_rho, b.root, b.verdict
     kernel(W, "fisher", "solve")((1,), (THREADS,), (*problem, b.Z, b.U, *made, np.int32(b.most)))
     found, U = np.diag(to_host(b.part(b.Z, 0))), to_host(b.part(b.U, 0))
@@ -106,12 +129,14 @@ def turned(rng, R, mix):
 def test_rows_are_set_at_right_angles(rng, device, mix, verdict):
     R = 6
     W, root = turned(rng, R, mix)
-    b = Batch([to_device(W)])
+    held = Fisher(to_device(W), 0.0)
+    b = held.batch
+    slots, _ = b.tasks([held])
     b.part(b.O, 0)[...] = to_device(W @ W.T)
     b.root[0, :] = to_device(root)
     b.new_d[:] = 3.0
     b.verdict[:] = 2
-    angles = b.O, b.ranks_there, b.root, b.Z, b.T, b.d, b.rho, b.new_d, b.new_rho, b.verdict
+    angles = slots, b.O, b.ranks_there, b.root, b.Z, b.T, b.d, b.rho, b.new_d, b.new_rho, b.verdict
     kernel(b.O, "fisher", "right_angles")((1,), (THREADS,), (*angles, np.int32(b.most)))
     assert to_host(b.verdict)[0] == verdict
     assert to_host(b.d).max() == (3.0 if verdict else 0.0)
