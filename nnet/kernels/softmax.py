@@ -51,9 +51,7 @@ def _by_rows(function: str, *arrays: Array) -> None:
     kernel(x, "softmax", function)((x.size // columns,), (THREADS,), (*arrays, np.int32(columns)))
 
 
-def labelled(
-    y: Array, at: Array, weight: Array, with_derivative: bool = True
-) -> tuple[Array, Array | None]:
+def labelled(y: Array, at: Array, weight: Array, with_derivative: bool = True) -> tuple[Array, Array | None]:
     """sum_k weight[k] * y.flat[at[k]] in float64, where y lies, and its derivative by y; no place twice.
 
     `at` (int64) and `weight` (y's type) lie where y does. Without derivative it is neither made nor returned.

@@ -5,7 +5,7 @@ import pytest
 
 from nnet.backend import to_device, to_host
 from nnet.kernels import fisher
-from nnet.kernels.fisher import Batch, Fisher, settle
+from nnet.kernels.fisher import Fisher, settle
 from nnet.kernels.launch import THREADS, kernel
 from nnet.natural_gradient import EPSILON, OnlineNaturalGradient, first_basis
 from tests.emulation.device import transfers
