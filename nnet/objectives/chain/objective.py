@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.objectives.chain.denominator import LIMIT, DenominatorGraph, denominator
+from nnet.kernels.denominator import LIMIT
+from nnet.objectives.chain.denominator import DenominatorGraph, denominator
 from nnet.objectives.chain.numerator import numerator
 from nnet.supervision import Supervision
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnet.fst.arrays import Fst
-from nnet.objectives.chain import denominator as module
+from nnet.kernels import denominator as module
 from nnet.objectives.chain.denominator import DenominatorGraph, denominator, initial_probabilities
 from tests.nnet.objectives.graphs import agrees_with_differences, denominator_by_enumeration, random_graph
 
