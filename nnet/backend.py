@@ -40,6 +40,20 @@ def like(x: np.ndarray, exemplar: Array) -> Array:
     return xp.asarray(x, dtype=dtype)
 
 
+def either(good: Any, x: Any, y: Any) -> Any:
+    """The number x if `good`, else y; if `good` lies on a device, so does the answer, and nobody waits."""
+    xp = array_module(good)
+    return (x if good else y) if xp is np else xp.where(good, x, y)
+
+
+def zero_unless(good: Any, x: Array) -> None:
+    """x[...] = 0 unless `good`, in place; on a device without asking it."""
+    if array_module(x) is not np:
+        x[...] = array_module(x).where(good, x, 0)
+    elif not good:
+        x[...] = 0
+
+
 def has_cupy() -> bool:
     """Whether CuPy can be imported; there need not be a device."""
     return _import_cupy() is not None

@@ -17,7 +17,7 @@ class Entry:
     """One minibatch: objectives by the name in the log as (total, weight, extra); 1 for every good change."""
 
     minibatch: int
-    values: dict[str, tuple[Any, Any, float]] = field(default_factory=dict)
+    values: dict[str, tuple[Any, Any, Any]] = field(default_factory=dict)
     good: list[Any] = field(default_factory=list)
 
     def count(self, values: Mapping[str, Value], suffix: str) -> None:
@@ -42,7 +42,7 @@ def soundness(values: Mapping[str, Value], like: Array) -> Array | None:
 
 def settle(entries: Sequence[Entry], counts: Array) -> tuple[list[Entry], np.ndarray]:
     """The same entries and `counts`, (n,) float64, on the host; from a device they come in one transfer."""
-    flat = [x for e in entries for x in (*(n for v in e.values.values() for n in v[:2]), *e.good)]
+    flat = [x for e in entries for x in (*(n for v in e.values.values() for n in v), *e.good)]
     there = [x for x in flat if array_module(x) is not np]
     moved: Iterator[float] = iter(())
     if there:
@@ -54,7 +54,7 @@ def settle(entries: Sequence[Entry], counts: Array) -> tuple[list[Entry], np.nda
     return [
         Entry(
             e.minibatch,
-            {name: (next(told), next(told), extra) for name, (_, _, extra) in e.values.items()},
+            {name: (next(told), next(told), next(told)) for name in e.values},
             [next(told) for _ in e.good],
         )
         for e in entries

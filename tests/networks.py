@@ -6,7 +6,8 @@ import numpy as np
 
 from nnet.factory import make_component
 from nnet.graph.network import Nnet
-from nnet.minibatch import DenseTarget, Minibatch, SparseTarget
+from nnet.minibatch import ChainTarget, DenseTarget, Minibatch, SparseTarget
+from tests.nnet.objectives.graphs import random_supervision
 
 TDNN = """
 input-node name=input dim=5
@@ -62,3 +63,13 @@ def densified(batch: Minibatch) -> Minibatch:
     values = np.zeros((len(target.frames), batch.n, target.dim), np.float32)
     values[target.t, target.n, target.column] = target.weight
     return Minibatch(batch.n, batch.inputs, {"output": DenseTarget(target.frames, values)})
+
+
+def chain_minibatch(rng: np.random.Generator, n: int = 6, frames: int = 4, pdfs: int = 4) -> Minibatch:
+    """Random features and random supervision for the network above, its log-softmax being as good an output
+    as any.
+    """
+    x = rng.standard_normal((frames + 2, n, 5)).astype(np.float32)
+    supervision = random_supervision(rng, n, frames, pdfs, end_to_end=False)
+    target = ChainTarget(tuple(range(frames)), supervision, np.ones((frames, n), np.float32))
+    return Minibatch(n, {"input": (tuple(range(-1, frames + 1)), x)}, {"output": target})

@@ -92,8 +92,8 @@ class Arcs:
         self._there: dict[Any, tuple[list[Array], ...]] = {}
 
     def __call__(self, like: Array) -> tuple[list[Array], ...]:
-        """`initial` and its sums by CHUNK; for each sorting where a state's or pdf's arcs start, and the other
-        columns.
+        """`initial` and its sums by CHUNK; then, for each sorting, where the arcs of a state or pdf start,
+        and the other columns.
         """
         key = (array_module(like).__name__, like.dtype)
         if key not in self._there:

@@ -12,7 +12,7 @@ extern "C" __global__ void forward(double* alpha, const real* y, const int* firs
                                    const double* weight, int start, long long size) {
     if (ELEMENT >= size) return;
     int place = start + (int)ELEMENT;
-    double highest = -INFINITY, sum = 0;
+    double highest = log(0.0), sum = 0;
     for (int a = first[place]; a < first[place + 1]; a++)
         highest = fmax(highest, alpha[source[a]] + worth(weight, cell, y, a));
     double shift = isfinite(highest) ? highest : 0;
@@ -38,7 +38,7 @@ extern "C" __global__ void backward(double* beta, real* posterior, const double*
         return;
     }
     int place = start + (int)ELEMENT;
-    double highest = -INFINITY, sum = 0;
+    double highest = log(0.0), sum = 0;
     for (int a = first[place]; a < first[place + 1]; a++)
         highest = fmax(highest, beta[target[a]] + worth(weight, cell, y, a));
     double shift = isfinite(highest) ? highest : 0;

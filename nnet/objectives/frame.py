@@ -15,14 +15,14 @@ from nnet.minibatch import DenseTarget, SparseTarget, Target
 @dataclass(frozen=True)
 class Value:
     """An objective summed over frames, the weight to divide it by, and its derivative at the output (T, N,
-    D). `extra` is a regularization term, not in `total`, that log lines show apart. `total` and `weight` may
-    lie on a device.
+    D). `extra` is a regularization term, not in `total`, that log lines show apart. Numbers may lie on a
+    device.
     """
 
     total: Any
     weight: Any
     derivative: Array | None
-    extra: float = 0.0
+    extra: Any = 0.0
 
 
 def linear(output: Array, target: Target, with_derivative: bool = True) -> Value:

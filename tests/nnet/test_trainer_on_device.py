@@ -9,10 +9,14 @@ from nnet import tree
 from nnet.backend import gpu_available, to_host
 from nnet.component import params
 from nnet.device import batch_on_gpu
+from nnet.objectives.chain.denominator import DenominatorGraph
+from nnet.objectives.chain.evaluate import ChainEvaluate
+from nnet.objectives.chain.objective import ChainOptions
 from nnet.outer import preconditioners
 from nnet.trainer import Trainer, TrainerOptions, TrainingDiverged
 from tests.emulation.device import transfers
-from tests.networks import minibatch, network
+from tests.networks import chain_minibatch, minibatch, network
+from tests.nnet.objectives.graphs import random_graph
 
 COMPOSITE = """
 input-node name=input dim=5
@@ -181,3 +185,28 @@ def test_parts_of_composites_are_settled_with_the_rest(emulated):
         held = [*preconditioners(trainer.delta)]
         assert len(held) == 4 and all(ng.fisher.pending is None for ng in held)
         assert all(ng.fisher.batch is held[0].fisher.batch for ng in held)
+
+
+def by_lf_mmi(nnet, move, log):
+    """All parameters after eight minibatches of LF-MMI, and what the host waited for after the first."""
+    rng = np.random.default_rng(0)
+    graph = DenominatorGraph.from_fst(random_graph(rng, 6, 4, 20), 4)
+    evaluate = ChainEvaluate(graph, ChainOptions(l2_regularize=1e-3, leaky_hmm_coefficient=0.1))
+    trainer = Trainer(nnet, TrainerOptions(print_interval=20), log, evaluate=evaluate)
+    trainer.step(move(chain_minibatch(rng)))
+    transfers.clear()
+    for _ in range(7):
+        trainer.step(move(chain_minibatch(rng)))
+    waited = transfers["to host"]
+    trainer.finish()
+    return all_params(nnet), waited
+
+
+def test_lf_mmi_on_a_device_trains_alike_and_the_host_does_not_wait(device):
+    lines: tuple[list[str], list[str]] = [], []
+    start = all_params(network())
+    theirs, _ = by_lf_mmi(network(), lambda batch: batch, lines[0].append)
+    ours, waited = by_lf_mmi(on_device(network()), batch_on_gpu, lines[1].append)
+    np.testing.assert_allclose(ours, theirs, atol=1e-2 * np.abs(theirs - start).max())
+    assert waited == 0
+    assert [line.split(" is ")[0] for line in lines[0]] == [line.split(" is ")[0] for line in lines[1]]

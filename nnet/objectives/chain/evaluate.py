@@ -19,7 +19,8 @@ class ChainEvaluate:
     """Objectives of chain minibatches: Kaldi's NnetChainTrainer::ProcessOutputs.
 
     `training`: weights of derivatives are applied, and output-xent gets a derivative; scoring
-    (NnetChainComputeProb) does neither. `warn` is told when a minibatch fails numerically.
+    (NnetChainComputeProb) does neither. `warn` is told when a minibatch fails numerically, but not of one on
+    a device, where only the objective, -10 per frame, shows it.
     """
 
     graph: DenominatorGraph
@@ -58,7 +59,7 @@ class ChainEvaluate:
             value = chain_objective(
                 self.options, self.graph, target.supervision, output(name), with_derivative, with_xent
             )
-            if not value.good:
+            if array_module(value.good) is np and not value.good:
                 self.warn(f"The forward-backward of '{name}' failed; its objective is set to -10 per frame.")
             if with_xent:
                 values[name + "-xent"] = self._xent(value, target, output(name + "-xent"))
@@ -70,7 +71,7 @@ class ChainEvaluate:
         """Cross-entropy of the branch with the numerator's posteriors as labels."""
         posterior = value.posterior
         assert posterior is not None
-        total = float((output * posterior).sum(dtype=np.float64))
+        total = (output * posterior).sum(dtype=np.float64)
         if not self.training:
             return Value(total, value.weight, None)
         posterior *= self.options.xent_regularize

@@ -1,12 +1,15 @@
-"""Numerator of LF-MMI: forward-backward over what the supervision allows, in the log domain, on the host."""
+"""Numerator of LF-MMI: forward-backward over what the supervision allows, in the log domain."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from nnet.backend import Array, array_module, to_host
+from nnet.backend import Array, array_module
+from nnet.kernels.launch import on_device
+from nnet.kernels.numerator import NO_CELL, Layers, forward_backward
 from nnet.objectives.chain.trellis import Step, Trellis, make_trellis
 from nnet.supervision import Supervision
 
@@ -15,39 +18,73 @@ TOLERANCE = 0.05  # by how much the posteriors of a frame may miss the number of
 
 @dataclass(frozen=True)
 class Numerator:
-    """Log probability summed over sequences; pdf posteriors (T, N, D) if asked for; whether to trust them."""
+    """Log probability summed over sequences; pdf posteriors (T, N, D) if asked for; whether to trust them.
+    All lie where the outputs do.
+    """
 
-    log_prob: float
+    log_prob: Any
     posterior: Array | None
-    good: bool
+    good: Any
 
 
 def numerator(supervision: Supervision, output: Array, with_posterior: bool = True) -> Numerator:
     """Forward-backward of outputs (T, N, D) over a supervision of T frames, N sequences, D labels.
 
     chain-numerator.cc and, end to end, chain-generic-numerator.cc; in float64 whatever the type of `output`.
-    Only the outputs that some arc uses come from the device. Raises ValueError if shapes differ.
+    Raises ValueError if shapes differ.
     """
     s = supervision
     wanted = (s.frames_per_sequence, s.num_sequences, s.label_dim)
     if output.shape != wanted:
         raise ValueError(f"the network's output is {output.shape} (T, N, D), its supervision is for {wanted}")
     paths = make_trellis(s)
-    frame = output.shape[1] * output.shape[2]
-    used, number = _cells(paths, frame)
-    xp = array_module(output)
-    values = to_host(output.reshape(-1)[xp.asarray(used)]).astype(np.float64)
+    if on_device(output):
+        return _on_device(paths, s, output, with_posterior)
+    used, number = _cells(paths, output.shape[1] * output.shape[2])
+    values = output.reshape(-1)[used].astype(np.float64)
     with np.errstate(all="ignore"):  # what is not finite is found by the caller
         alphas, log_prob = _forward(paths, values, number)
         total = float(log_prob.sum())
         if not with_posterior:
             return Numerator(total, None, np.isfinite(total))
         gamma = _backward(paths, values, number, alphas, log_prob)
-    posterior = xp.zeros(output.size, output.dtype)
-    posterior[xp.asarray(used)] = xp.asarray(gamma.astype(output.dtype))
-    missed = abs(float(gamma.sum()) - s.num_frames)
-    good = np.isfinite(total) and missed <= TOLERANCE * s.num_frames
+    posterior = np.zeros(output.size, output.dtype)
+    posterior[used] = gamma
+    good = np.isfinite(total) and _complete(gamma.sum(), s)
     return Numerator(total, posterior.reshape(output.shape), bool(good))
+
+
+def _complete(occupied: Any, s: Supervision) -> Any:
+    """Whether posteriors sum to about the number of frames."""
+    return abs(occupied - s.num_frames) <= TOLERANCE * s.num_frames
+
+
+def _on_device(paths: Trellis, s: Supervision, output: Array, with_posterior: bool) -> Numerator:
+    """The same by kernels."""
+    layers = layered(paths, output.shape[1] * output.shape[2])
+    log_prob, posterior = forward_backward(layers, output, with_posterior)
+    total = log_prob.sum()
+    good = array_module(output).isfinite(total)
+    if posterior is not None:
+        good = good & _complete(posterior.sum(dtype=np.float64), s)
+    return Numerator(total, posterior, good)
+
+
+def layered(paths: Trellis, frame: int) -> Layers:
+    """The trellis as columns of arcs; arcs from its ends to one place for each sequence come last."""
+    steps, ends = paths.steps, len(paths.final)
+    sizes = [len(paths.initial), *(step.size for step in steps), int(paths.owner.max()) + 1]
+    first = np.cumsum([0, *sizes])
+    cells = [int(t) * frame + step.cell for t, step in zip(paths.frames, steps)]
+    return Layers(
+        first,
+        np.cumsum([0, *(len(step.cell) for step in steps), ends]),
+        np.concatenate([*(s.source + at for s, at in zip(steps, first)), np.arange(ends) + first[-3]]),
+        np.concatenate([*(s.target + at for s, at in zip(steps, first[1:])), paths.owner + first[-2]]),
+        np.concatenate([*cells, np.full(ends, NO_CELL)]),
+        np.concatenate([*(step.weight for step in steps), paths.final]),
+        paths.initial,
+    )
 
 
 def _cells(paths: Trellis, frame: int) -> tuple[np.ndarray, list[np.ndarray]]:

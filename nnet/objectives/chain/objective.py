@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from nnet.backend import Array, array_module
+from nnet.backend import Array, array_module, either, zero_unless
 from nnet.kernels.denominator import LIMIT
 from nnet.objectives.chain.denominator import DenominatorGraph, denominator
 from nnet.objectives.chain.numerator import numerator
@@ -42,15 +43,16 @@ class ChainValue:
     """What a minibatch is worth: `total` summed over frames without the L2 term `l2`, `weight` to divide by.
 
     `derivative` (T, N, D) of total + l2 and of the penalty for values out of range; `posterior` (T, N, D) of
-    the numerator times the weight of the supervision. `good`: whether the forward-backward succeeded.
+    the numerator times the weight of the supervision. `good`: whether the forward-backward succeeded. All
+    but `weight` lie where the outputs do.
     """
 
-    total: float
-    l2: float
+    total: Any
+    l2: Any
     weight: float
     derivative: Array | None
     posterior: Array | None
-    good: bool
+    good: Any
 
 
 def chain_objective(
@@ -71,23 +73,22 @@ def chain_objective(
     weight = w * supervision.num_frames
     num = numerator(supervision, output, with_derivative or with_posterior)
     den = denominator(graph, output, options.leaky_hmm_coefficient, with_derivative)
-    total = w * (num.log_prob - float(den.log_prob.sum()))
     derivative, posterior = den.posterior, num.posterior
-    if posterior is not None:
-        posterior *= w
-    good = bool(np.isfinite(total)) and num.good and den.good
-    if good and derivative is not None:
-        derivative *= -w
-        derivative += posterior
-        penalize_out_of_range(derivative, output, options.out_of_range_regularize)
-    elif not good:
-        total = FAILED * weight
+    with np.errstate(all="ignore"):  # what is not finite does not stay
+        total = w * (num.log_prob - den.log_prob.sum())
+        good = array_module(output).isfinite(total) & num.good & den.good
+        if posterior is not None:
+            posterior *= w
+        if derivative is not None:
+            derivative *= -w
+            derivative += posterior
+            penalize_out_of_range(derivative, output, options.out_of_range_regularize)
         for a in (derivative, posterior):
             if a is not None:
-                a[...] = 0
-    keeps_l2 = num.good or not supervision.end_to_end
-    l2 = _add_l2(options.l2_regularize * w, output, derivative) if keeps_l2 else 0.0
-    return ChainValue(total, l2, weight, derivative, posterior, good)
+                zero_unless(good, a)
+        keeps_l2 = num.good | (not supervision.end_to_end)
+        l2 = _add_l2(options.l2_regularize * w, output, derivative, keeps_l2)
+    return ChainValue(either(good, total, FAILED * weight), l2, weight, derivative, posterior, good)
 
 
 def penalize_out_of_range(derivative: Array, output: Array, scale: float) -> None:
@@ -100,13 +101,16 @@ def penalize_out_of_range(derivative: Array, output: Array, scale: float) -> Non
         derivative -= scale * (output - xp.clip(output, -LIMIT, LIMIT))
 
 
-def _add_l2(scale: float, output: Array, derivative: Array | None) -> float:
-    """-scale/2 |output|^2, its derivative added to `derivative`; where output is not finite 0 and nothing."""
+def _add_l2(scale: float, output: Array, derivative: Array | None, wanted: Any) -> Any:
+    """-scale/2 |output|^2, its derivative added to `derivative`; where it is not `wanted`, or output is not
+    finite, 0 and nothing.
+    """
     if scale == 0.0:
         return 0.0
-    term = -0.5 * scale * float((output * output).sum(dtype=np.float64))
-    if not np.isfinite(term):
-        return 0.0
+    term = -0.5 * scale * (output * output).sum(dtype=np.float64)
+    wanted = wanted & array_module(output).isfinite(term)
     if derivative is not None:
-        derivative -= scale * output
-    return term
+        pull = scale * output
+        zero_unless(wanted, pull)
+        derivative -= pull
+    return either(wanted, term, 0.0)

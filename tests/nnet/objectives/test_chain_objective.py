@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnet.backend import to_device, to_host
 from nnet.fst.arrays import Fst
 from nnet.minibatch import ChainTarget, DenseTarget, Minibatch
 from nnet.objectives import PerOutput
@@ -10,6 +11,7 @@ from nnet.objectives.chain.denominator import DenominatorGraph
 from nnet.objectives.chain.evaluate import ChainEvaluate
 from nnet.objectives.chain.objective import ChainOptions, chain_objective
 from nnet.supervision import Supervision
+from tests.emulation.device import transfers
 from tests.nnet.objectives.graphs import INF, agrees_with_differences, random_graph, random_supervision
 
 T, N, D = 5, 3, 4
@@ -183,3 +185,28 @@ def test_labels_of_frames_and_chain_supervision_are_not_mixed_up(rng, graph):
     chain = Minibatch(1, {}, {"output": ChainTarget(tuple(range(T)), s)})
     with pytest.raises(ValueError, match="supervision of a chain example where labels of frames"):
         PerOutput()(chain, lambda name: "linear", lambda name: np.zeros((T, 1, D)))
+
+
+# -- on a device
+
+
+def test_on_a_device_nothing_waits_and_the_numbers_are_the_same(rng, graph, emulated):
+    s = random_supervision(rng, N, T, D, True, weight=0.7)
+    y = rng.standard_normal((T, N, D))
+    options = ChainOptions(l2_regularize=0.3, leaky_hmm_coefficient=0.1)
+    theirs, there = chain_objective(options, graph, s, y, with_posterior=True), to_device(y)
+    transfers.clear()
+    ours = chain_objective(options, graph, s, there, with_posterior=True)
+    assert not transfers["to host"]
+    for name in ("total", "l2", "derivative", "posterior", "good"):
+        np.testing.assert_allclose(to_host(getattr(ours, name)), getattr(theirs, name), rtol=1e-9, atol=1e-12)
+
+
+@SORTS
+def test_numerical_trouble_on_a_device_costs_the_same(rng, graph, emulated, end_to_end):
+    s = random_supervision(rng, N, T, D, end_to_end, weight=2.0)
+    y = to_device(np.full((T, N, D), np.nan, np.float32))
+    found = chain_objective(ChainOptions(l2_regularize=0.1), graph, s, y, with_posterior=True)
+    assert not to_host(found.good) and to_host(found.total) == -10.0 * 2.0 * N * T
+    assert to_host(found.l2) == 0.0
+    assert not to_host(found.derivative).any() and not to_host(found.posterior).any()
