@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+_BLOCK = 1 << 20  # bytes that are copied at a time
 _DEVICES = ("/dev/", "/proc/")  # /dev/stdout may lead to a regular file, which must not be replaced
 
 
@@ -18,16 +19,17 @@ def atomic_write(path: str | os.PathLike[str], text: bool = False) -> Iterator[I
 
     Binary unless `text` (UTF-8, newlines kept). The content is flushed and synced to the disk before the
     rename; on any exception, KeyboardInterrupt too, the temporary file is removed and `path` stays as it was.
-    What is not a regular file (a device, a named pipe) is written directly. Raises OSError naming `path`.
+    A symbolic link to a file is replaced itself: what it leads to may be somebody else's. What is not a
+    regular file (a device, a named pipe) is written directly. Raises OSError naming `path`.
     """
-    target = os.path.realpath(path)
-    if os.fspath(path).startswith(_DEVICES) or (os.path.exists(target) and not os.path.isfile(target)):
-        with _open(target, text, os.fspath(path)) as stream:
+    target = os.fspath(path)
+    if target.startswith(_DEVICES) or (os.path.exists(target) and not os.path.isfile(target)):
+        with _open(target, text, target) as stream:
             yield stream
         return
     temporary = _temporary_name(target)
     try:
-        with _open(temporary, text, os.fspath(path), exclusive=True) as stream:
+        with _open(temporary, text, target, exclusive=True) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -37,8 +39,23 @@ def atomic_write(path: str | os.PathLike[str], text: bool = False) -> Iterator[I
     except BaseException as error:
         _remove(temporary)
         if isinstance(error, OSError) and error.filename == temporary:
-            error.filename = os.fspath(path)
+            error.filename = target
         raise
+
+
+def atomic_copy(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Make `path` a file with the content of `source`, with the permissions of a new file. Raises OSError."""
+    with open(source, "rb") as content, atomic_write(path) as stream:
+        while block := content.read(_BLOCK):
+            stream.write(block)
+
+
+def drop_link(path: str | os.PathLike[str]) -> None:
+    """Remove `path` if it is a symbolic link to a file, or to nothing: what is then written directly there
+    does not reach what it led to.
+    """
+    if os.path.islink(path) and (os.path.isfile(path) or not os.path.exists(path)):
+        os.unlink(path)
 
 
 class _Named(io.FileIO):
@@ -67,15 +84,15 @@ def _temporary_name(target: str) -> str:
 
 
 def _keep_mode(target: str, temporary: str) -> None:
-    """A file that is replaced keeps its permissions."""
-    if os.path.exists(target):
+    """A file that is replaced keeps its permissions; a link has none of its own."""
+    if os.path.exists(target) and not os.path.islink(target):
         os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
 
 
 def _sync_directory(folder: str) -> None:
     """Make the rename itself durable; a file system that cannot sync a directory is left alone."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(folder or os.curdir, os.O_RDONLY)
     except OSError:
         return
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from steps import minibatch_size
+from steps.command_line import check_apart
 from steps.data_dir import cmvn_options
 from steps.dropout import parse as parse_dropout
 from steps.egs_options import egs_options
@@ -16,6 +17,7 @@ CONTEXTS = {
     "chunk_left_context_initial": -1,
     "chunk_right_context_final": -1,
 }  # and what means none
+INPUTS = ("ali_dir", "lat_dir", "tree_dir", "feat_dir", "egs_dir")  # files of the same names are written
 
 
 def check(options: TrainingOptions) -> None:
@@ -77,3 +79,8 @@ def _check_places(options: TrainingOptions) -> None:
         )
     if options.egs_dir is not None and not Path(options.egs_dir).is_dir():
         raise ValueError(f"--egs.dir={options.egs_dir} does not exist")
+    for name in INPUTS:
+        place = getattr(options, name, None)  # not every kind of training has all of them
+        if place is not None:
+            option = "--egs.dir" if name == "egs_dir" else f"--{name.replace('_', '-')}"
+            check_apart(Path(options.dir), option, Path(place))

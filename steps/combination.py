@@ -16,6 +16,7 @@ from steps.experiment import Stage, read_json
 from steps.method import Method
 from steps.model_file import read_model, write_model
 from steps.run import Run, python_job
+from steps.texts import write_lines
 
 PARTS = 4  # shares of the examples; fixed, so that the result does not depend on the number of cores
 
@@ -52,8 +53,7 @@ def _combine(run: Run, models: list[str], method: Method, size: str) -> Nnet:
     lines.append(
         f"Combining {count} nnets, objective function changed from {values[1]:.6g} to {values[count]:.6g}"
     )
-    text = "".join(f"LOG (nnet3-combine) {line}\n" for line in lines)
-    run.exp.log("combine").write_text(text, encoding="utf-8")
+    write_lines(run.exp.log("combine"), [f"LOG (nnet3-combine) {line}" for line in lines])
     run.say(
         f"combining the last {count} of {len(models)} models: objective {values[1]:.4g} -> "
         f"{values[count]:.4g}"

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nnet.files import drop_link
 from steps.executor import CommandExecutor, JobFailed, LocalExecutor, usable_cores
 from steps.experiment import Experiment
 from steps.lock import locked
@@ -120,6 +121,7 @@ class Messages:
         """Begin to keep messages; the command line comes first."""
         with naming(self.path.parent):
             self.path.parent.mkdir(exist_ok=True)
+            drop_link(self.path)
         self.ready = True
         self._keep(f"# {self.name} {shlex.join(argv)}")
 

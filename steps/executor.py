@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from nnet.files import drop_link
 from steps.nursery_client import NurseryClient
 from steps.texts import naming
 
@@ -157,6 +158,7 @@ class LocalExecutor:
         start = time.time()
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with naming(job.log):
+            drop_link(job.log)
             job.log.write_text(
                 f"# {shlex.join(job.argv)}\n# Started at {time.ctime(start)}\n#\n", encoding="utf-8"
             )

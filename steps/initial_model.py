@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nnet.examples.lda import feature_transform, sum_stats
+from nnet.files import atomic_copy
 from nnet.formats.basic import open_output
 from nnet.formats.matrix import write_matrix, write_vector
 from nnet.formats.model import AmNnet, am_nnet, read_nnet, write_am, write_nnet
@@ -18,6 +18,7 @@ from nnet.graph.context import left_context, right_context
 from steps.ali_dir import AliDir
 from steps.experiment import Experiment, Stage, identity
 from steps.run import Run, python_job
+from steps.texts import write_lines
 
 INIT_SEED, FINAL_SEED = -2, -3  # Kaldi's
 SMOOTHING = 0.01  # of the mean count, added to every class
@@ -80,7 +81,7 @@ def _estimate_transform(run: Run, egs: Sequence[str], target: Path, program: str
     run.jobs(jobs)
     lines: list[str] = []
     matrix = feature_transform(sum_stats(map(str, parts)), log=lines.append)
-    run.exp.log("get_transform").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    write_lines(run.exp.log("get_transform"), lines)
     with open_output(str(target), True) as out:
         write_matrix(out, matrix)
     for part in parts:
@@ -164,9 +165,9 @@ def _nnet_init(run: Run, name: str, seed: int, inputs: Sequence[Path], output: P
 
 def copy_decoding_files(ali: AliDir, exp: Experiment) -> None:
     """Copy what decoding needs from the alignments: tree, and phones.txt where there is one."""
-    shutil.copy(ali.path / "tree", exp.dir / "tree")
+    atomic_copy(ali.path / "tree", exp.dir / "tree")
     if (ali.path / "phones.txt").is_file():
-        shutil.copy(ali.path / "phones.txt", exp.dir / "phones.txt")
+        atomic_copy(ali.path / "phones.txt", exp.dir / "phones.txt")
 
 
 def link(directory: Path, name: str) -> None:

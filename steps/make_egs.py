@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from nnet.files import atomic_write
+from nnet.files import atomic_copy, atomic_write
 from steps.data_dir import DataDir
 from steps.egs_dir import COPIED, FRAMES, SORTS, EgsInfo, Sort, read_info
 from steps.egs_options import Options
@@ -140,7 +140,7 @@ def copy_properties(egs: Path, directory: Path) -> None:
     """Copy what decoding needs to know of the features."""
     for name in COPIED:
         if (egs / name).is_file():
-            shutil.copy(egs / name, directory / Path(name).name)
+            atomic_copy(egs / name, directory / Path(name).name)
 
 
 def read_dim(path: Path) -> int:
@@ -192,7 +192,7 @@ def _write_lists(
     with atomic_write(request.directory / "cmvn_opts", text=True) as stream:
         stream.write(f"{request.cmvn_opts}\n")
     for path in request.labels.copied():
-        shutil.copy(path, request.directory / path.name)
+        atomic_copy(path, request.directory / path.name)
     write_json(request.work / "spec.json", _spec(request, info))
 
 

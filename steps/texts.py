@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,6 +43,12 @@ def write_number(path: Path, number: int) -> None:
     """Write a file that holds one integer."""
     with atomic_write(path, text=True) as stream:
         stream.write(f"{number}\n")
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file of these lines, which come without their newlines."""
+    with atomic_write(path, text=True) as stream:
+        stream.writelines(f"{line}\n" for line in lines)
 
 
 def first_word(line: str) -> tuple[str, str]:

@@ -4,13 +4,12 @@ What the ways to train and the kinds of models do differently is left to subclas
 
 from __future__ import annotations
 
-import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from nnet.files import atomic_write
+from nnet.files import atomic_copy
 from nnet.graph.network import Nnet
 from steps import egs_dir, make_egs
 from steps.checks import check
@@ -215,8 +214,7 @@ class TrainingRun(ABC):
 
     def copy_final(self, last: Path) -> None:
         """Make the final model a copy of the model `last`."""
-        with last.open("rb") as model, atomic_write(self.run.exp.model("final")) as stream:
-            shutil.copyfileobj(model, stream)
+        atomic_copy(last, self.run.exp.model("final"))
 
     def _after_iteration(self, schedule: Schedule) -> Any:
         every = max(1, round(schedule.num_iters * self.options.reporting_interval))

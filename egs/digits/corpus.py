@@ -13,6 +13,7 @@ import numpy as np
 
 from egs.digits.speech import Spoken, Synthesizer, Voice
 from steps.executor import usable_cores
+from steps.texts import write_lines
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-us-nyc", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
@@ -153,7 +154,7 @@ def write_data(folder: Path, corpus: Sequence[Utterance]) -> None:
         "spk2utt": [f"{s} {' '.join(u.key for u in corpus if u.speaker == s)}" for s in speakers],
     }
     for name, content in lines.items():
-        (folder / name).write_text("".join(line + "\n" for line in content), encoding="utf-8")
+        write_lines(folder / name, content)
 
 
 def pronunciations(corpus: Sequence[Utterance]) -> dict[str, list[tuple[str, ...]]]:

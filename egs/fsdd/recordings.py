@@ -16,6 +16,7 @@ from steps.features import MfccOptions, make_mfcc
 from steps.graph import decoding_graph, word_sequence, write_graph
 from steps.lang import make_lang, read_lang, write_lang
 from steps.monophone import equal_alignment, monophone_model
+from steps.texts import write_lines
 from steps.write_ali import write_ali_dir
 
 ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset"
@@ -121,7 +122,7 @@ def write_data(folder: Path, recordings: Sequence[Recording]) -> None:
         "spk2utt": [f"{s} {' '.join(r.key for r in recordings if r.speaker == s)}" for s in speakers],
     }
     for name, content in lines.items():
-        (folder / name).write_text("".join(line + "\n" for line in content), encoding="utf-8")
+        write_lines(folder / name, content)
 
 
 def flat_start(data: Path, lang_folder: Path, folder: Path, seed: int) -> None:

@@ -23,9 +23,10 @@ from nnet.files import atomic_write
 from nnet.formats.kinds import VECTOR
 from nnet.formats.tables import read_table
 from steps.data_dir import read_map
+from steps.texts import write_lines
 
 XCONFIG = Path(__file__).parent / "conf" / "xvector.xconfig"
-EMBEDDING = "output-node name=output input=tdnn6.affine\n"
+EMBEDDING = "output-node name=output input=tdnn6.affine"
 ARCHIVES = 6
 CHUNKS = speakers.Chunks(per_speaker=150)
 FEW = speakers.Chunks(per_speaker=40)  # of an archive by which models are compared during training
@@ -102,8 +103,8 @@ def make_table(top: Path, name: str | int, ranges: list[str], num_speakers: int)
     chunks, feats, unshuffled = (top / "egs" / f"{what}.{name}" for what in ("ranges", "feats", "sorted"))
     used = {line.split()[0] for line in ranges}
     places = read_map(top / "features" / "train.scp")
-    chunks.write_text("".join(line + "\n" for line in ranges), encoding="utf-8")
-    feats.write_text("".join(f"{u} {place}\n" for u, place in places.items() if u in used), encoding="utf-8")
+    write_lines(chunks, ranges)
+    write_lines(feats, [f"{u} {place}" for u, place in places.items() if u in used])
     recipe.call(
         "nnet.programs.nnet3_xvector_get_egs",
         f"--num-pdfs={num_speakers}",
@@ -139,7 +140,7 @@ def train(top: Path, options: argparse.Namespace) -> None:
 def identify(top: Path) -> dict[str, float]:
     """Compute x-vectors of all recordings, and count those that are nearest to another speaker's mean."""
     folder = top / "xvector"
-    (folder / "extract.config").write_text(EMBEDDING, encoding="utf-8")
+    write_lines(folder / "extract.config", [EMBEDDING])
     model = folder / "embedding.raw"
     recipe.call(
         "nnet.programs.nnet3_copy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
@@ -22,7 +23,7 @@ class TableWriter:
         self.kind = kind
         self.spec = parse_wspecifier(wspecifier)
         if self.spec.archive is not None and self.spec.script is not None:
-            _check_plain(self.spec.archive, wspecifier)
+            _check_plain(self.spec.archive, self.spec.script, wspecifier)
         self._stack = ExitStack()
         self._archive: BinaryIO | None = None
         self._script: BinaryIO | None = None
@@ -71,11 +72,13 @@ class TableWriter:
         self.kind.write(target, value)
 
 
-def _check_plain(archive: str, wspecifier: str) -> None:
+def _check_plain(archive: str, script: str, wspecifier: str) -> None:
     if archive in ("", "-") or archive.startswith("|") or archive.endswith(".gz"):
         raise ValueError(
             f"{wspecifier!r}: a script file can point only into a plain file, not into {archive!r}"
         )
+    if os.path.abspath(archive) == os.path.abspath(script):
+        raise ValueError(f"{wspecifier!r}: archive and script file are the same file; give two names")
 
 
 def _read_places(script: str, pipes: bool) -> dict[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
 
+from nnet.files import atomic_copy
 from nnet.formats.basic import open_output
 from nnet.formats.kinds import INT_VECTOR
 from nnet.formats.tables import TableWriter
@@ -71,7 +71,7 @@ def copy_tree_files(tree: AliDir, exp: Experiment) -> None:
     """Put into the run's directory what training and decoding need: tree, 0.trans_mdl, phones.txt."""
     for name in ("tree", "phones.txt"):
         if (tree.path / name).is_file():
-            shutil.copy(tree.path / name, exp.dir / name)
+            atomic_copy(tree.path / name, exp.dir / name)
     with open_output(str(exp.dir / "0.trans_mdl"), True) as out:
         write_transitions(out, tree.transitions)
 

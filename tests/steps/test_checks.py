@@ -46,6 +46,16 @@ def test_wrong_options_of_recurrent_training_are_named(tmp_path: Path, option: s
         check_frames(parse(RnnOptions, [*places, option]))
 
 
+@pytest.mark.parametrize("option", ["--ali-dir", "--feat-dir", "--egs.dir"])
+def test_an_input_directory_is_not_the_one_that_is_written(tmp_path: Path, option: str) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/final.config").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    arguments = [f"--dir={tmp_path}", *(["--ali-dir=a"] if option != "--ali-dir" else [])]
+    with pytest.raises(ValueError, match=f"--dir={tmp_path} is where {option} is, which would be"):
+        check_frames(parse(RnnOptions, [*arguments, f"{option}={tmp_path}/link"]))
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

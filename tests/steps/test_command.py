@@ -22,6 +22,14 @@ def test_messages_are_kept_below_the_command_line(tmp_path: Path) -> None:
     assert second.endswith(" after")
 
 
+def test_messages_do_not_go_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("old\n")
+    (tmp_path / "train.log").symlink_to("theirs")
+    Messages("train.py", tmp_path / "train.log").open([])
+    assert (tmp_path / "theirs").read_text() == "old\n"
+    assert (tmp_path / "train.log").read_text() == "# train.py \n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_log_that_cannot_be_written_is_given_up_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 
 from nnet.chain.phone_lm import PhoneLmOptions, estimate_phone_lm
 from nnet.context_trees.biphone import count_biphones, full_biphone_tree
+from nnet.files import atomic_copy
 from nnet.formats.basic import open_output
 from nnet.formats.fst import FST, write_fst_file
 from nnet.formats.tables import TableWriter
@@ -105,7 +105,7 @@ def prepare(o: PrepareOptions, say: Callable[[str], None] = print) -> None:
     for name in ("0.trans_mdl", "final.mdl"):
         with open_output(str(folder / name)) as out:
             write_transitions(out, transitions)
-    shutil.copy(lang_folder / "phones.txt", folder / "phones.txt")
+    atomic_copy(lang_folder / "phones.txt", folder / "phones.txt")
     write_number(folder / "num_jobs", 1)
     graphs = Graphs(lang, tree, transitions)
     with TableWriter(f"ark,scp:{folder}/fst.1.ark,{folder}/fst.1.scp", FST) as out_table:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnet.files import atomic_copy
 from nnet.formats.basic import open_output
 from nnet.formats.transitions import read_transition_model, write_transitions
 from steps.chain.e2e.graph_dir import GraphDir
@@ -51,7 +51,7 @@ class E2eTraining(ChainTraining):
         d, tree = self.run.exp.dir, self.graphs.path
         for name in ("tree", "phones.txt", "phone_lm.fst"):
             if (tree / name).is_file():
-                shutil.copy(tree / name, d / name)
+                atomic_copy(tree / name, d / name)
         with open_output(str(d / "0.trans_mdl")) as out:
             write_transitions(out, read_transition_model(str(tree / "final.mdl")))
         write_number(d / "num_jobs", len(self.graphs.scripts()))

@@ -128,3 +128,44 @@ def test_a_single_matrix_is_copied_with_its_range(data):
     assert copy_feats.main([f"{data}/f.ark:5[0:1]", f"{data}/o"]) == 0
     with open_input(f"{data}/o") as source:
         assert source.matrix().shape == (2, 5)
+
+
+OUTPUTS = [
+    ("ark:{0}/f.ark", "ark:link"),
+    ("ark:{0}/f.ark", "ark,t:link"),
+    ("ark:{0}/f.ark", "ark,scp:link,link2"),
+    ("ark:{0}/f.ark", "scp:places"),
+    ("{0}/f.ark:5", "link"),
+]
+
+
+@pytest.mark.parametrize(("source", "wspecifier"), OUTPUTS)
+def test_what_a_link_leads_to_is_not_written(data, tmp_path, monkeypatch, source, wspecifier):
+    """Outputs through links into a directory of somebody else's, f.ark the input among it."""
+    before = {path.name: path.read_bytes() for path in data.iterdir()}
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    monkeypatch.chdir(ours)
+    for name, target in (("link", "../f.ark"), ("link2", "../f.scp")):
+        (ours / name).symlink_to(target)
+    (ours / "places").write_text("".join(f"utt{n} link\n" for n in range(4)))
+    assert copy_feats.main([source.format(data), wspecifier]) == 0
+    assert {name: (data / name).read_bytes() for name in before} == before
+    assert not (ours / "link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("source", "wspecifier"), [("ark:f.ark", "ark:f.ark"), ("scp:f.scp", "ark,scp:f.ark,f.scp")]
+)
+def test_a_table_may_be_written_over_itself(data, monkeypatch, source, wspecifier):
+    monkeypatch.chdir(data)
+    assert copy_feats.main(["scp:f.scp", "ark,scp:f.ark,f.scp"]) == 0
+    before = (data / "f.ark").read_bytes()
+    assert copy_feats.main([source, wspecifier]) == 0
+    assert (data / "f.ark").read_bytes() == before
+
+
+def test_archive_and_script_file_of_one_name_are_refused(data, capsys):
+    assert copy_feats.main([f"ark:{data}/f.ark", f"ark,scp:{data}/a,{data}/../{data.name}/a"]) == 1
+    assert "archive and script file are the same file; give two names" in capsys.readouterr().err
+    assert not (data / "a").exists()
