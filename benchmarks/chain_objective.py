@@ -1,6 +1,6 @@
 """The denominator of LF-MMI as a share of a training step, and how long its graph takes to make.
 
-usage: python -m benchmarks.chain_objective --networks DIR [--threads 1] [--repeats 5]
+usage: python -m benchmarks.chain_objective --networks DIR [--threads 1] [--repeats 5] [--gpu]
 
 The graph has about 20 000 arcs: a phone n-gram over 750 phones of two pdfs each. The minibatch has 64
 sequences of 50 frames; the step is the whole one of tdnnf.xconfig in DIR on as many, with its 1500 outputs.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,8 +20,10 @@ import numpy as np
 
 from benchmarks.paired import existing, parser, row, set_threads, table
 from benchmarks.step_job import Network, example, make_model
+from nnet.backend import Array, array_module, gpu_available, to_device
 from nnet.chain.den_graph import make_den_fst
 from nnet.chain.phone_lm import PhoneLmOptions, estimate_phone_lm
+from nnet.device import batch_on_gpu
 from nnet.examples.minibatch import to_minibatch
 from nnet.formats.model import read_nnet
 from nnet.formats.topology import NO_PDF, HmmState, topology
@@ -29,17 +32,31 @@ from nnet.formats.tree import ContextTree, monophone_tree
 from nnet.fst.arrays import Fst
 from nnet.objectives.chain.denominator import DenominatorGraph, denominator
 from nnet.trainer import Trainer
+from nnet.tree import on_device
 
 PHONES = range(1, 751)
 NETWORK = Network("tdnnf", 64, 50)
 LEAKY = 0.1
+COLUMNS = (
+    "states",
+    "arcs",
+    "graph made in, s",
+    "denominator, ms",
+    "us a frame",
+    "step, ms",
+    "denominator / step",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__, repeats=5)
     p.add_argument("--networks", type=existing, required=True, help="folder with tdnnf.xconfig")
+    p.add_argument("--gpu", action="store_true", help="compute there")
     options = p.parse_args(argv)
+    if options.gpu and not gpu_available():
+        print("no GPU can be used: nothing was measured", file=sys.stderr)
+        return 1
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), options)
@@ -56,19 +73,25 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     nnet = read_nnet(str(make_model(NETWORK, options.networks, folder)))
     rng = np.random.default_rng(0)
     batch = to_minibatch([example(NETWORK, nnet, rng)], nnet.input_names(), nnet.output_names())
-    trainer = Trainer(nnet)
     shape = NETWORK.frames, NETWORK.sequences, transitions.num_pdfs
     output = rng.standard_normal(shape).astype(np.float32)
+    if options.gpu:
+        nnet.components.update({name: on_device(c) for name, c in nnet.components.items()})
+        batch, output = batch_on_gpu(batch), to_device(output)
+    trainer = Trainer(nnet)
+    wait = waiting(output)
     trainer.step(batch)
     denominator(graph, output, LEAKY)
     pairs = [
-        (timed(lambda: denominator(graph, output, LEAKY)), timed(lambda: trainer.step(batch)))
+        (timed(lambda: denominator(graph, output, LEAKY), wait), timed(lambda: trainer.step(batch), wait))
         for _ in range(options.repeats)
     ]
     ours, step = (1000 * statistics.median(times) for times in zip(*pairs))
     ratio = statistics.median(a / b for a, b in pairs)
-    table("states", "arcs", "graph made in, s", "denominator, ms", "step, ms", "denominator / step")
-    row(fst.num_states, fst.num_arcs, f"{seconds:.1f}", f"{ours:.0f}", f"{step:.0f}", f"{ratio:.2f}")
+    frame = 1000 * ours / (NETWORK.frames * NETWORK.sequences)
+    table(*COLUMNS)
+    sizes = fst.num_states, fst.num_arcs, f"{seconds:.1f}"
+    row(*sizes, f"{ours:.2f}", f"{frame:.2f}", f"{step:.1f}", f"{ratio:.2f}")
 
 
 def language() -> tuple[Fst, ContextTree, TransitionModel]:
@@ -87,10 +110,18 @@ def language() -> tuple[Fst, ContextTree, TransitionModel]:
     return lm, tree, transition_model(tree, topology(states, PHONES))
 
 
-def timed(work: Callable[[], object]) -> float:
+def waiting(x: Array) -> Callable[[], object]:
+    """What waits for the device of x, if it lies on one."""
+    xp = array_module(x)
+    return (lambda: None) if xp is np else xp.cuda.get_current_stream().synchronize  # type: ignore[no-any-return]
+
+
+def timed(work: Callable[[], object], wait: Callable[[], object] = lambda: None) -> float:
     """Seconds that `work` takes."""
+    wait()
     start = time.perf_counter()
     work()
+    wait()
     return time.perf_counter() - start
 
 
