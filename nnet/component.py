@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Iterator, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from nnet.config_line import ConfigLine
 from nnet.frames import Rows, shifted_rows
 
 PARAM, STAT, CONFIG, STATE = "param", "stat", "config", "state"
+SHARES = (1 / 2, 2 / 3, 3 / 4)  # of the minibatches, in which things are done that need not be done in all
 
 
 def param(shape: str = "") -> Any:
@@ -55,12 +56,32 @@ class Io:
         """Rows of x that hold frames t_out + offset: a slice if evenly spaced, else an index array."""
         return shifted_rows(self.t_in, self.t_out, offset)
 
+    def happens(self, share: float) -> bool:
+        """Whether what is done in this share (of SHARES) of the minibatches is done in this one.
+
+        One draw from the seed of the minibatch decides for all nodes and shares, so that few kinds of
+        minibatch exist. In the first minibatch of a job it is always done.
+        """
+        return kind_of_minibatch(self.seed[0]) <= SHARES.index(share)
+
     @cached_property
     def rng(self) -> np.random.Generator:
         """This node's generator for this minibatch: the same seed gives the same draws (backstitch,
         resume).
         """
         return np.random.default_rng(self.seed)
+
+
+def minibatch_seed(seed: int, number: int) -> int:
+    """The seed of minibatch `number` of a job."""
+    return ((seed & 0xFFFFFFFF) << 32) + number
+
+
+@lru_cache(maxsize=64)
+def kind_of_minibatch(seed: int) -> int:
+    """How many of SHARES a uniform number is not below; it is 0 for the first minibatch of a job."""
+    u = np.random.default_rng(seed).random() if seed & 0xFFFFFFFF else 0.0
+    return sum(u >= share for share in SHARES)
 
 
 @dataclass(kw_only=True, eq=False)

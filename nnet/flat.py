@@ -107,8 +107,8 @@ class Flat:
                 mine, theirs = getattr(leaf, key), getattr(change, key)
                 if theirs is not None:
                     new = where(good, factor * theirs, 0.0)
-                    setattr(leaf, key, new if mine is None else mine + new)
-                    setattr(change, key, where(good, momentum * theirs, 0.0))
+                    tree.put(leaf, key, new if mine is None else mine + new)
+                    tree.put(change, key, where(good, momentum * theirs, 0.0))
 
 
 def _room(a: Array) -> int:

@@ -26,7 +26,7 @@ def _map_arrays(c: Component, f: Any) -> Component:
         value = getattr(c, fld.name)
         if fld.metadata.get("role") == STATE:
             setattr(new, fld.name, {})
-        elif hasattr(value, "dtype") and hasattr(value, "shape") and value.ndim:
+        elif is_array(value):
             setattr(new, fld.name, f(value))
         elif isinstance(value, tuple) and value and isinstance(value[0], Component):
             setattr(new, fld.name, tuple(_map_arrays(part, f) for part in value))
@@ -40,32 +40,49 @@ def astype(c: Component, dtype: Any) -> Component:
 
 def as_types_of(c: Component, other: Component) -> Component:
     """`c` itself, its parameters and statistics now in the types that those of `other` have."""
-    for (leaf, name), (model, _) in zip(_held(c, PARAM, STAT), _held(other, PARAM, STAT)):
+    for (leaf, name), (model, _) in zip(held(c, PARAM, STAT), held(other, PARAM, STAT)):
         value = getattr(leaf, name)
-        if _is_array(value):
+        if is_array(value):
             setattr(leaf, name, value.astype(getattr(model, name).dtype))
     return c
 
 
 def on_device(c: Component) -> Component:
-    """A copy of `c` whose arrays lie on the current CUDA device."""
-    return _map_arrays(c, lambda a: to_device(to_host(a)))
+    """A copy of `c` whose arrays lie on the current CUDA device, and its counts, as arrays without axes."""
+    new = _map_arrays(c, lambda a: to_device(to_host(a)))
+    for leaf, name in held(new, STAT):
+        value = getattr(leaf, name)
+        if value is not None and not is_array(value):
+            setattr(leaf, name, to_device(np.array(value)))
+    return new
 
 
 def on_host(c: Component) -> Component:
-    """A copy of `c` whose arrays are numpy's."""
-    return _map_arrays(c, lambda a: to_host(a).copy())
+    """A copy of `c` whose arrays are numpy's and whose counts are Python's."""
+    new = _map_arrays(c, lambda a: to_host(a).copy())
+    for leaf, name in held(new, STAT):
+        value = getattr(leaf, name)
+        if is_array(value) and not value.ndim:
+            setattr(leaf, name, value.item())
+    return new
+
+
+def with_own_stats(c: Component) -> Component:
+    """A shallow copy of `c`: what is counted there is not counted in `c`."""
+    new = shallow_copy(c)
+    for name in names(c, STAT):
+        setattr(new, name, _copied(getattr(c, name)))
+    return new
 
 
 def scale(c: Component, alpha: float, *roles: str) -> None:
     """Multiply parameters and statistics (or only `roles`) of `c` by alpha, in place. Zero clears NaN too."""
-    for leaf, name in _held(c, *(roles or (PARAM, STAT))):
+    for leaf, name in held(c, *(roles or (PARAM, STAT))):
         value = getattr(leaf, name)
         if value is None:
             continue
-        if not _is_array(value):
-            zero = value.dtype.type if hasattr(value, "dtype") else type(value)  # a count may lie on a device
-            setattr(leaf, name, zero(0) if alpha == 0 else value * alpha)
+        if not is_array(value):
+            setattr(leaf, name, type(value)(0) if alpha == 0 else value * alpha)
         elif alpha == 0:
             value[...] = 0
         else:
@@ -74,12 +91,21 @@ def scale(c: Component, alpha: float, *roles: str) -> None:
 
 def stats(c: Component) -> list[Any]:
     """Copies of the statistics of `c` and its parts, for `set_stats`."""
-    return [_copied(getattr(leaf, name)) for leaf, name in _held(c, STAT)]
+    return [_copied(getattr(leaf, name)) for leaf, name in held(c, STAT)]
 
 
 def set_stats(c: Component, values: Sequence[Any]) -> None:
-    """Give `c` copies of what `stats` returned for it."""
-    for (leaf, name), value in zip(_held(c, STAT), values, strict=True):
+    """Give `c` what `stats` returned for it, arrays into those that it has where they fit."""
+    for (leaf, name), value in zip(held(c, STAT), values, strict=True):
+        put(leaf, name, value)
+
+
+def put(leaf: Component, name: str, value: Any) -> None:
+    """The field `name` of `leaf` becomes `value`: written into the array that is there if it fits."""
+    old = getattr(leaf, name)
+    if is_array(old) and old.shape == getattr(value, "shape", None):
+        old[...] = value
+    else:
         setattr(leaf, name, _copied(value))
 
 
@@ -87,7 +113,7 @@ def _copied(value: Any) -> Any:
     return value.copy() if hasattr(value, "dtype") else value
 
 
-def _held(c: Component, *roles: str) -> Iterator[tuple[Component, str]]:
+def held(c: Component, *roles: str) -> Iterator[tuple[Component, str]]:
     """Fields that have one of `roles`, with the component that holds them: `c` or a part of it."""
     return ((leaf, name) for leaf in c.leaves() for name in names(leaf, *roles))
 
@@ -105,7 +131,7 @@ def _add_field(c: Component, name: str, theirs: Any, alpha: float) -> None:
         return
     if mine is None:
         setattr(c, name, theirs * alpha)
-    elif not _is_array(mine):
+    elif not is_array(mine):
         setattr(c, name, mine + theirs * alpha)
     elif mine.size == 0 and theirs.size:  # statistics that were never stored have no length yet
         setattr(c, name, theirs * mine.dtype.type(alpha))
@@ -113,8 +139,9 @@ def _add_field(c: Component, name: str, theirs: Any, alpha: float) -> None:
         mine += mine.dtype.type(alpha) * theirs if alpha != 1.0 else theirs
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0
+def is_array(value: Any) -> bool:
+    """Whether a field holds an array, which can be changed in place: on a device also one without axes."""
+    return hasattr(value, "dtype") and (value.ndim > 0 or array_module(value) is not np)
 
 
 def sumsq(c: Component) -> Array:
@@ -152,7 +179,7 @@ def updatable(components: Components) -> Iterable[tuple[str, Updatable]]:
 def all_finite(components: Components) -> str | None:
     """The name of the first component with a NaN or infinity among its parameters and statistics, or None."""
     for name, c in components.items():
-        for leaf, field_name in _held(c, PARAM, STAT):
+        for leaf, field_name in held(c, PARAM, STAT):
             value = getattr(leaf, field_name)
             if value is not None and not bool(array_module(value).isfinite(value).all()):
                 return name

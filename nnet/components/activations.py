@@ -15,7 +15,8 @@ from nnet.kernels.blocks import apply
 from nnet.summary import summarize
 
 UNSET = -1000.0  # Kaldi's marker for a self-repair threshold that was not given
-REPAIR_PROBABILITY = 0.5  # self-repair acts on this part of the minibatches, with its scale divided by it
+STATS_SHARE, DERIVATIVE_STATS_SHARE = 1 / 2, 3 / 4  # statistics are stored on this part of the minibatches
+REPAIR_PROBABILITY = 1 - STATS_SHARE  # self-repair acts on the others, with its scale divided by this
 
 
 @dataclass(kw_only=True, eq=False)
@@ -66,7 +67,7 @@ class Activation(Component):
         return c
 
     def store_backward_stats(self, dy: Array, io: Io) -> None:
-        if io.rng.integers(4) == 0 and self.oderiv_count != 0:
+        if not io.happens(DERIVATIVE_STATS_SHARE):
             return
         g = flat(dy)
         self.oderiv_sumsq = _plus(self.oderiv_sumsq, sum_of_products(g, g))
@@ -103,15 +104,9 @@ class Activation(Component):
             self.deriv_sum = _plus(self.deriv_sum, deriv)
         self.count += flat(y).shape[0]
 
-    def _skip_stats(self, io: Io) -> bool:
-        """True on a random half of the minibatches, never on the first."""
-        return bool(io.rng.integers(2) == 0 and self.count != 0)
-
     def _repairs(self, io: Io) -> bool:
-        """Whether self-repair acts on this minibatch."""
-        if self.self_repair_scale == 0 or self.count == 0 or not _known(self.deriv_sum):
-            return False
-        return bool(io.rng.random() <= REPAIR_PROBABILITY)
+        """Whether self-repair acts on this minibatch: on those that store no statistics."""
+        return self.self_repair_scale != 0 and _known(self.deriv_sum) and not io.happens(STATS_SHARE)
 
     def _lower_threshold(self, default: float) -> float:
         given = self.self_repair_lower_threshold
@@ -169,7 +164,7 @@ class Sigmoid(Activation):
         return dx
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
-        if not self._skip_stats(io):
+        if io.happens(STATS_SHARE):
             v = flat(y)
             total = v.sum(axis=0)
             self._store(y, total, (total - sum_of_products(v, v)).clip(0, None))
@@ -197,7 +192,7 @@ class Tanh(Activation):
         return dx
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
-        if not self._skip_stats(io):
+        if io.happens(STATS_SHARE):
             v = flat(y)
             self._store(y, v.sum(axis=0), (v.shape[0] - sum_of_products(v, v)).clip(0, None))
 
@@ -226,13 +221,14 @@ class RectifiedLinear(Activation):
         active = self.deriv_sum.reshape(-1, self.block_dim).mean(axis=0)
         given = self.self_repair_upper_threshold
         upper = (0.95 if given == UNSET else given) * self.count
-        too_rare, too_often = active <= self._lower_threshold(0.05), active > upper
+        counted = self.count > 0
+        too_rare, too_often = (active <= self._lower_threshold(0.05)) & counted, (active > upper) & counted
         delta.num_dims_self_repaired = delta.num_dims_self_repaired + (too_rare ^ too_often).sum()
         push = too_rare.astype(dx.dtype) - too_often.astype(dx.dtype)
         dx.reshape(-1, self.block_dim)[...] += self.self_repair_scale / REPAIR_PROBABILITY * push
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
-        if not self._skip_stats(io):
+        if io.happens(STATS_SHARE):
             v = flat(y)
             self._store(y, v.sum(axis=0), (v > 0).sum(axis=0, dtype=np.int32))
 

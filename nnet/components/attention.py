@@ -152,7 +152,7 @@ class RestrictedAttention(Component):
             self.entropy_stats = np.float64(0) * memo[0, 0].sum(axis=-1)
             self.posterior_stats = np.float64(0) * memo[0, 0]
             self.stats_count = 0.0
-        if io.rng.integers(3) == 0:
+        if not io.happens(2 / 3):
             return
         self.posterior_stats += memo.sum(axis=(0, 1))
         log_c = array_module(memo).log(memo.clip(1e-20, None))

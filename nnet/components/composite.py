@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -12,6 +11,7 @@ import numpy as np
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, Updatable, config, flat
 from nnet.config_line import ConfigLine
+from nnet.tree import with_own_stats
 from nnet.weights import positive
 
 UNFIT = (  # they draw random numbers or look at time
@@ -113,7 +113,7 @@ class Composite(Updatable):
                     assert isinstance(change, Updatable)
                     link.part.update(change, d, link.x, link.y, link.memo, link.io)
                 if i > 0:  # self-repair as in `backward`, but counted there only
-                    d = link.part.backward(d, link.x, link.y, link.memo, link.io, copy(change))
+                    d = link.part.backward(d, link.x, link.y, link.memo, link.io, with_own_stats(change))
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         for _, links in self._chains(x, io):

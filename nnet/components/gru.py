@@ -17,7 +17,7 @@ from nnet.outer import NaturalGradient, add_outer, add_row_sum
 from nnet.summary import rms_info, summarize
 from nnet.weights import positive, random_vector
 
-STATS_PROBABILITY = 0.5  # statistics are stored, and self-repair acts, on this part of the minibatches
+STATS_PROBABILITY = 1 / 2  # statistics are stored, and self-repair acts, on this part of the minibatches
 
 
 @dataclass(kw_only=True, eq=False)
@@ -44,7 +44,7 @@ class GruCell(Updatable):
 
     def _repair(self, da: Array, h: Array, delta: Self, io: Io) -> None:
         """Statistics of h, and self-repair of da in place, on a random half of the minibatches."""
-        if io.rng.random() > STATS_PROBABILITY:
+        if not io.happens(STATS_PROBABILITY):
             return
         n = h.shape[0] * h.shape[1]
         squares = array_module(h).einsum("tnc,tnc->c", h, h)

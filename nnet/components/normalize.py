@@ -183,11 +183,10 @@ class BatchNorm(Component):
         return ((variance.clip(0, None) + self.epsilon) / self.target_rms**2) ** -0.5
 
     def _mean_and_variance(self) -> tuple[Array, Array]:
-        if self.count <= 0:
-            zero = self.stats_sum * 0
-            return zero, zero + 1
-        mean = self.stats_sum / self.count
-        return mean, (self.stats_sumsq / self.count - mean * mean).clip(0, None)
+        none = self.count <= 0  # then the sums are zero too
+        n = self.count + none
+        mean = self.stats_sum / n
+        return mean, (self.stats_sumsq / n - mean * mean).clip(0, None) + none
 
     def info_dims(self) -> list[str]:
         return [f"dim={self.dim}"]

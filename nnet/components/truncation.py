@@ -12,7 +12,7 @@ from nnet.component import Component, Io, config, stat
 from nnet.config_line import ConfigLine
 from nnet.weights import in_range, positive
 
-REPAIR_PROBABILITY = 0.5  # self-repair acts on this part of the minibatches, with its scale divided by it
+REPAIR_PROBABILITY = 1 / 2  # self-repair acts on this part of the minibatches, with its scale divided by it
 
 
 @dataclass(kw_only=True, eq=False)
@@ -171,12 +171,7 @@ class ClipGradient(Component):
 
     def _repairs(self, io: Io) -> bool:
         least = self.self_repair_clipped_proportion_threshold
-        if (
-            least >= 1
-            or self.self_repair_scale == 0
-            or self.count == 0
-            or io.rng.random() > REPAIR_PROBABILITY
-        ):
+        if least >= 1 or self.self_repair_scale == 0 or self.count == 0 or not io.happens(REPAIR_PROBABILITY):
             return False
         return self._clipped_proportion() > least
 

@@ -10,12 +10,8 @@ from tests.checks import gradient_check
 T, N, C = 3, 4, 5
 
 
-def seed_where(wanted):
-    """A seed whose first uniform draw satisfies `wanted`: the coin of statistics and self-repair."""
-    return next(s for s in range(100) if wanted(np.random.default_rng((s,)).random()))
-
-
-STORE, REST = seed_where(lambda u: u <= 0.5), seed_where(lambda u: u > 0.5)
+STORE = 0  # the first minibatch
+REST = next(s for s in range(100) if not Io((), (), 1, (s,)).happens(1 / 2))
 CELLS = [
     (GruNonlinearity, "cell-dim=5"),
     (GruNonlinearity, "cell-dim=5 recurrent-dim=3"),
