@@ -61,18 +61,15 @@ class LatticeTraining(ChainTraining):
             "right_tolerance": o.right_tolerance,
             "alignment_subsampling_factor": o.alignment_subsampling_factor,
             "lm_scale": egs.lattice_lm_scale or 0.0,
+            "prune_beam": egs.lattice_prune_beam,
+            "acoustic_scale": egs.acwt,
             "convert_to_pdfs": egs.constrained,
         }
         return Lattices(self._lattice_dir(), self.tree / "tree", d / "0.trans_mdl", told)
 
     def egs_options(self) -> ChainEgsOptions:
-        """What --egs.opts and --egs.nj say. Raises ValueError for what is not supported."""
+        """What --egs.opts and --egs.nj say."""
         found = super().egs_options()
-        if found.lattice_prune_beam is not None:
-            raise ValueError(
-                "--egs.opts: --lattice-prune-beam is not supported: prune with Kaldi's lattice-prune, give "
-                "the result as --lat-dir"
-            )
         return replace(found, nj=self.options.egs_nj or len(self.ali.archives()))
 
     def egs_about(self, request: Request) -> dict[str, Any]:

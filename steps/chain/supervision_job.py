@@ -15,6 +15,7 @@ from nnet.formats.tables import TableWriter, read_table
 from nnet.formats.transitions import read_transition_model
 from nnet.formats.tree import read_tree
 from nnet.fst.lattice import Lattice
+from nnet.fst.prune import best_path, prune
 from nnet.programs.program import log, warn
 from nnet.supervision import Supervision
 from steps.chain.lattices import SPEC
@@ -63,6 +64,7 @@ class Maker:
 
     def __init__(self, spec: dict[str, Any]):
         self.meaning = Meaning.of(read_transition_model(spec["lattice_model"]))
+        self.prune_beam, self.acoustic_scale = spec["prune_beam"], spec["acoustic_scale"]
         self.tree, self.model = read_tree(spec["tree"]), read_transition_model(spec["transitions"])
         self.options = SupervisionOptions(
             left_tolerance=spec["left_tolerance"],
@@ -75,7 +77,7 @@ class Maker:
     def make(self, lattice: Lattice) -> Supervision:
         """Raises ValueError for a lattice that has no path, is cut off, or is too short for its phones."""
         complaints: list[str] = []
-        aligned, _ = align_phones(lattice, self.meaning, AlignOptions(True), complaints.append)
+        aligned, _ = align_phones(self._pruned(lattice), self.meaning, AlignOptions(True), complaints.append)
         for line in complaints:
             warn(PROG, line)
         proto = proto_from_lattice(aligned, self.options)
@@ -83,6 +85,14 @@ class Maker:
         if found is None:
             raise ValueError("there is no path: too many phones for too few frames")
         return found
+
+    def _pruned(self, lattice: Lattice) -> Lattice:
+        """What --lattice-prune-beam leaves of it; 0 stands for the best path alone."""
+        if self.prune_beam is None:
+            return lattice
+        if self.prune_beam == 0:
+            return best_path(lattice, self.acoustic_scale)
+        return prune(lattice, self.prune_beam, self.acoustic_scale)
 
 
 if __name__ == "__main__":
