@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,15 @@ from steps.write_ali import write_ali_dir
 
 @dataclass(frozen=True)
 class AlignOptions:
-    """Scales and beams of Kaldi's steps/nnet3/align.sh: what fails with `beam` is tried with `retry_beam`."""
+    """Scales and beams of Kaldi's steps/nnet3/align.sh: what fails with `beam` is tried with `retry_beam`.
 
-    acoustic_scale: float = 0.1
+    None: what suits the kind of model; chain models have scores of full size, 1.0, others want 0.1.
+    """
+
+    acoustic_scale: float | None = None
     beam: float = 10.0
     retry_beam: float = 40.0
-    graph: GraphOptions = field(default_factory=GraphOptions)
-
-
-def options_for(model: Path) -> AlignOptions:
-    """What suits the kind of model that DIR/final.mdl is: chain models have scores of full size."""
-    is_chain = subsampling_factor(model.parent) > 1
-    return AlignOptions(acoustic_scale=1.0, graph=CHAIN) if is_chain else AlignOptions()
+    graph: GraphOptions | None = None
 
 
 @dataclass
@@ -62,23 +59,28 @@ class Aligner:
         options: AlignOptions = AlignOptions(),
         chunks: ChunkOptions | None = None,
     ):
-        self.model, self.tree, self.lang, self.options = AcousticModel(am, chunks), tree, lang, options
+        self.model, self.tree, self.lang = AcousticModel(am, chunks), tree, lang
+        is_chain = not self.model.has_priors
+        self.beams = options.beam, options.retry_beam
+        self.graph_options = options.graph or (CHAIN if is_chain else GraphOptions())
+        scale = options.acoustic_scale
+        self.acoustic_scale = scale if scale is not None else 1.0 if is_chain else 0.1
         self._graphs: dict[tuple[str, ...], Any] = {}
 
     def align(self, log_likelihoods: np.ndarray, words: Sequence[str]) -> tuple[np.ndarray, bool] | None:
         """Transition-ids (frames,) of the best path, and whether it took the wider beam; None without one."""
-        scores = self.model.by_transition_id(log_likelihoods, self.options.acoustic_scale)
-        for beam in (self.options.beam, self.options.retry_beam):
+        scores = self.model.by_transition_id(log_likelihoods, self.acoustic_scale)
+        for beam in self.beams:
             path = best_path(self._graph(tuple(words)), scores, beam)
             if path is not None and path.complete:
-                return path.ids, beam != self.options.beam
+                return path.ids, beam != self.beams[0]
         return None
 
     def _graph(self, words: tuple[str, ...]) -> Any:
         if words not in self._graphs:
             slots = [[word] for word in words]
-            phones = word_sequence(self.lang, slots, self.options.graph)
-            graph = decoding_graph(phones, self.tree, self.model.transitions, self.options.graph)
+            phones = word_sequence(self.lang, slots, self.graph_options)
+            graph = decoding_graph(phones, self.tree, self.model.transitions, self.graph_options)
             self._graphs[words] = to_kaldifst(graph)
         return self._graphs[words]
 
@@ -88,20 +90,17 @@ def align_data(
     lang_folder: Path,
     data: Path,
     folder: Path,
-    options: AlignOptions | None = None,
+    options: AlignOptions = AlignOptions(),
     warn: Callable[[str], None] = lambda message: None,
 ) -> AlignCounts:
     """Align the utterances of a data directory; `folder` becomes a Kaldi alignment directory, with as many
     transition-ids as the model has output frames (their rate is in frame_subsampling_factor).
 
     `model` is DIR/final.mdl; DIR/tree is its tree. Raises ValueError if no utterance can be aligned, or a
-    word
-    is not in the lexicon.
+    word is not in the lexicon.
     """
     am, tree, counts = read_am(str(model)), read_tree(str(model.parent / "tree")), AlignCounts()
-    aligner = Aligner(
-        am, tree, read_lang(lang_folder), options or options_for(model), chunks_for(model.parent)
-    )
+    aligner = Aligner(am, tree, read_lang(lang_folder), options, chunks_for(model.parent))
     alignments = list(_alignments(aligner, model, data, counts, warn))
     if not alignments:
         raise ValueError(f"no utterance of {data} could be aligned with {model}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from steps.align import AlignOptions, align_data, options_for
+from steps.align import AlignOptions, align_data
 from steps.command_line import check_apart, run_command
 from steps.options import option, required
 
@@ -38,8 +38,7 @@ class Options:
 
     def aligning(self) -> AlignOptions:
         """What the aligner is told."""
-        found = replace(options_for(Path(self.model)), beam=self.beam, retry_beam=self.retry_beam)
-        return found if self.acoustic_scale is None else replace(found, acoustic_scale=self.acoustic_scale)
+        return AlignOptions(self.acoustic_scale, self.beam, self.retry_beam)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

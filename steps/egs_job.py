@@ -36,9 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         work(Path(directory), int(number))
     except (ValueError, OSError) as error:
-        print(f"ERROR ({PROG}) {error}", file=sys.stderr)
+        print(f"ERROR ({_program(Path(directory))}) {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _program(directory: Path) -> str:
+    """The program of Kaldi's that makes such examples: messages bear its name."""
+    try:
+        return str(_source(_spec(directory)).PROG)
+    except (ValueError, OSError):
+        return PROG  # the plan itself cannot be read
 
 
 def split(directory: Path, number: int) -> None:
@@ -99,7 +107,7 @@ def shuffle_archive(directory: Path, number: int) -> None:
     order = np.random.default_rng((spec["srand"], SHUFFLE, number)).permutation(len(pieces))
     with atomic_write(SORTS[spec["sort"]].archive(directory, number)) as stream:
         stream.writelines(pieces[i] for i in order)
-    log(PROG, f"Shuffled order of {len(pieces)} neural-network training examples")
+    log(_source(spec).PROG, f"Shuffled order of {len(pieces)} neural-network training examples")
 
 
 def make_subsets(directory: Path, number: int) -> None:
@@ -129,12 +137,16 @@ def records(
     directory: Path, spec: dict[str, Any], utterances: list[str], rng: np.random.Generator, name: str
 ) -> Iterator[bytes]:
     """The examples of `utterances` as they stand in a binary archive, keys included."""
-    source: Any = importlib.import_module(spec.get("source", SOURCES[spec["sort"]]))
+    source = _source(spec)
     for key, eg in source.examples(directory, spec, utterances, rng, name):
         stream = io.BytesIO()
         stream.write(key.encode() + b" \0B")
         source.KIND.write(KaldiOutput(stream, True), eg)
         yield stream.getvalue()
+
+
+def _source(spec: dict[str, Any]) -> Any:
+    return importlib.import_module(spec.get("source", SOURCES[spec["sort"]]))
 
 
 def _spec(directory: Path) -> dict[str, Any]:

@@ -179,13 +179,25 @@ class PhoneLm:
         self.log(f"Perplexity on training data is: {math.exp(total_cost / seen):.6g}")
         fst = Fst.from_arcs(arcs, finals, place[self._longest((BOUNDARY,))])
         self.log(f"Created phone language model with {fst.num_states} states and {fst.num_arcs} arcs.")
-        return described(fst, KNOWN)
+        return described(fst, _known(fst))
 
     def _longest(self, history: History) -> int:
         """The state of the longest end of `history` that was not merged away."""
         while (k := self.number.get(history, -1)) < 0 or not self.states[k].counts:
             history = history[1:]
         return k
+
+
+def _known(fst: Fst) -> int:
+    """What OpenFst still knows after it added state after state and arc after arc: small models keep more."""
+    known = KNOWN
+    if not fst.num_arcs:
+        known |= 3 * (p.I_DETERMINISTIC | p.O_DETERMINISTIC | p.WEIGHTED_CYCLES)
+    if not fst.weights.any() and not fst.finals[np.isfinite(fst.finals)].any():
+        known |= 3 * p.WEIGHTED
+    if (fst.targets > fst.sources).all():
+        known |= 3 * (p.TOP_SORTED | p.CYCLIC | p.INITIAL_CYCLIC)
+    return known
 
 
 def described(fst: Fst, known: int) -> Fst:

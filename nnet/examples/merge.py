@@ -61,14 +61,14 @@ class MergingStats:
     def _aggregate(self) -> str:
         used = {s: sum(size * n for size, n in self.made[s].items()) for s in self.size_of}
         merged, discarded = sum(used.values()), self.num_discarded
-        total, nan = merged + discarded, float("nan")
+        total = merged + discarded
         frames = sum((used[s] + self.discarded[s]) * size for s, size in self.size_of.items())
-        lost = 100 * discarded / total if total else nan
+        lost = 100 * discarded / total if total else 0.0
         kinds = f"{len(self.size_of)}/{sum(len(m) for m in self.made.values())}"
         return (
-            f"Processed {total} egs of avg. size {frames / total if total else nan:.4g} into "
+            f"Processed {total} egs of avg. size {frames / total if total else 0.0:.4g} into "
             f"{self.num_minibatches} minibatches, discarding {lost:.4g}% of egs.  "
-            f"Avg minibatch size was {merged / self.num_minibatches if self.num_minibatches else nan:.4g}, "
+            f"Avg minibatch size was {merged / self.num_minibatches if self.num_minibatches else 0.0:.4g}, "
             f"#distinct types of egs/minibatches was {kinds}"
         )
 

@@ -185,7 +185,7 @@ class UtteranceSplitter:
 
 
 def _ratio(scale: float = 1.0) -> Callable[[int, int], float]:
-    return lambda a, b: scale * a / b if b else float("nan")
+    return lambda a, b: scale * a / b if b else 0.0
 
 
 def output_weights(length: int, starts: Sequence[int], sizes: Sequence[int], factor: int) -> list[np.ndarray]:

@@ -52,6 +52,17 @@ class Topology:
             raise ValueError(f"there is no phone {phone} in the HMM topology")
         return self.entries[self.entry_of[phone]]
 
+    def min_length(self, phone: int) -> int:
+        """The frames that `phone` lasts at least (Kaldi's HmmTopology::MinLength)."""
+        states = self.states(phone)
+        emits = [int(s.forward_class != NO_PDF) for s in states]
+        least: list[float] = [emits[0], *([np.inf] * (len(states) - 1))]
+        for _ in states:  # transitions may lead backwards
+            for j, state in enumerate(states):
+                for target, _p in state.transitions:
+                    least[target] = min(least[target], least[j] + emits[target])
+        return int(least[-1])
+
     def num_pdf_classes(self, phone: int) -> int:
         """One more than the largest pdf class of `phone`."""
         return 1 + max(max(s.forward_class, s.self_loop_class) for s in self.states(phone))

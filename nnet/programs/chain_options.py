@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from nnet.formats.fst import read_fst_file
 from nnet.graph.network import Nnet
+from nnet.minibatch import Minibatch
 from nnet.objectives.chain.denominator import DenominatorGraph
 from nnet.objectives.chain.evaluate import ChainEvaluate
 from nnet.objectives.chain.objective import ChainOptions
@@ -58,6 +60,23 @@ def chain_evaluate(
     )
     graph = DenominatorGraph.from_fst(read_fst_file(den_fst), nnet.output_dim("output"))
     return ChainEvaluate(graph, chain, training, warn)
+
+
+def at_rate(batches: Iterable[Minibatch], den_fst: str, where: str) -> Iterator[Minibatch]:
+    """`batches` of the examples `where`, whose outputs lie as many frames of the input apart as the file
+    frame_subsampling_factor beside `den_fst` says, where training has left one. Raises ValueError.
+    """
+    beside = Path(den_fst).parent / "frame_subsampling_factor"
+    factor = int(beside.read_text(encoding="ascii")) if beside.is_file() else None
+    for batch in batches:
+        for name, target in batch.outputs.items():
+            step = target.frames[1] - target.frames[0] if len(target.frames) > 1 else factor
+            if factor is not None and step != factor:
+                raise ValueError(
+                    f"{where}: '{name}' has an output every {step} frames, but {beside} says {factor}; were "
+                    "the examples made for another model?"
+                )
+        yield batch
 
 
 def with_xent(evaluate: ChainEvaluate, nnet: Nnet) -> ChainEvaluate:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nnet.combination import combine
 from nnet.examples.chain import read_chain_minibatches
 from nnet.formats.model import read_nnet, write_nnet
-from nnet.programs.chain_options import ChainObjectiveOptions, chain_evaluate, with_xent
+from nnet.programs.chain_options import ChainObjectiveOptions, at_rate, chain_evaluate, with_xent
 from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions, stay_on_cpu
 from nnet.programs.nnet3_average import read_alike
 from nnet.programs.program import log, option, run_program, warn
@@ -45,7 +45,7 @@ def run(options: Options, *files: str) -> None:
     stay_on_cpu(options, PROG)
     first = read_nnet(inputs[0])
     evaluate = chain_evaluate(options, first, den_fst, False, lambda m: warn(PROG, m))
-    batches = list(read_chain_minibatches(examples, first))
+    batches = list(at_rate(read_chain_minibatches(examples, first), den_fst, examples))
     log(PROG, f"Read {len(batches)} examples.")
     best = combine(
         read_alike(inputs),

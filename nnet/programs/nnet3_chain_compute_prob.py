@@ -9,7 +9,7 @@ from math import isfinite
 from nnet.combination import check_finite, set_test_modes
 from nnet.examples.chain import read_chain_minibatches
 from nnet.formats.model import read_nnet
-from nnet.programs.chain_options import ChainObjectiveOptions, chain_evaluate
+from nnet.programs.chain_options import ChainObjectiveOptions, at_rate, chain_evaluate
 from nnet.programs.engine_options import ComputationOptions, stay_on_cpu
 from nnet.programs.program import log, option, run_program, warn
 from nnet.score import Scorer
@@ -48,7 +48,7 @@ def run(options: Options, model: str, den_fst: str, examples: str) -> int:
     check_finite(nnet, model)
     evaluate = chain_evaluate(options, nnet, den_fst, False, lambda m: warn(PROG, m))
     scorer = Scorer(nnet, compute_accuracy=False, evaluate=evaluate)
-    for batch in read_chain_minibatches(examples, nnet):
+    for batch in at_rate(read_chain_minibatches(examples, nnet), den_fst, examples):
         scorer.add(batch)
     for line in scorer.lines():
         log(PROG, line)

@@ -10,7 +10,7 @@ from nnet.examples.chain_stream import ChainStreamOptions, stream_chain_minibatc
 from nnet.graph.network import Nnet
 from nnet.minibatch import Minibatch
 from nnet.objectives import Evaluate
-from nnet.programs.chain_options import ChainObjectiveOptions, chain_evaluate
+from nnet.programs.chain_options import ChainObjectiveOptions, at_rate, chain_evaluate
 from nnet.programs.program import log, option, run_program, warn
 from nnet.programs.training import MergingOptions, TrainingOptions, train
 
@@ -47,6 +47,9 @@ def run(options: Options, model: str, den_fst: str, examples: str, output: str) 
     """
 
     def minibatches(nnet: Nnet) -> Iterator[Minibatch]:
+        return at_rate(found(nnet), den_fst, examples)
+
+    def found(nnet: Nnet) -> Iterator[Minibatch]:
         if not options.egs_minibatch_size:
             return read_chain_minibatches(examples, nnet)
         how = ChainStreamOptions(

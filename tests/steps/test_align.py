@@ -9,10 +9,15 @@ import pytest
 
 pytest.importorskip("kaldi_decoder")
 
+from nnet.formats.model import am_nnet, read_am
+from nnet.formats.topology import read_topology_file
+from nnet.formats.transitions import transition_model
+from nnet.formats.tree import monophone_tree
 from steps.ali_dir import AliDir
-from steps.align import AlignOptions, align_data
+from steps.align import Aligner, AlignOptions, align_data
 from steps.align_command import main
-from tests.steps.toy import toy_feats, toy_ids, toy_lang, toy_model, write_toy_data
+from steps.lang import chain_topology_text, make_lang, write_lang
+from tests.steps.toy import LEXICON, toy_feats, toy_ids, toy_lang, toy_model, write_toy_data
 
 OPTIONS = AlignOptions(acoustic_scale=1.0)
 
@@ -91,3 +96,20 @@ def test_the_model_that_aligns_is_not_overwritten(tmp_path: Path, capsys: pytest
     given = [f"--{name}={tmp_path / 'x'}" for name in ("lang", "data")]
     assert main([*given, f"--model={tmp_path}/final.mdl", f"--dir={tmp_path}"]) == 1
     assert "is where --model is, which would be overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("with_priors", "scale", "loop_scale"), [(True, 0.1, 0.1), (False, 1.0, 1.0)])
+def test_a_model_without_priors_is_a_chain_model_whatever_its_frame_rate(
+    tmp_path: Path, with_priors: bool, scale: float, loop_scale: float
+) -> None:
+    lang = make_lang(LEXICON)
+    write_lang(lang, tmp_path / "lang", chain_topology_text)
+    topo = read_topology_file(str(tmp_path / "lang/topo"))
+    tree = monophone_tree(dict.fromkeys(lang.phones.values(), 2))
+    model = transition_model(tree, topo)
+    (tmp_path / "exp").mkdir()
+    am = read_am(str(toy_model(tmp_path, model, lang, tree)))
+    aligner = Aligner(am if with_priors else am_nnet(model, am.nnet), tree, lang)
+    assert (aligner.acoustic_scale, aligner.graph_options.self_loop_scale) == (scale, loop_scale)
+    given = Aligner(am, tree, lang, AlignOptions(acoustic_scale=0.5, beam=3.0))
+    assert (given.acoustic_scale, given.beams) == (0.5, (3.0, 40.0))

@@ -11,7 +11,7 @@ from nnet.formats.kinds import MATRIX
 from nnet.formats.model import AmNnet, am_nnet, write_am
 from nnet.formats.tables import TableWriter
 from nnet.formats.transitions import TransitionModel
-from nnet.formats.tree import write_tree
+from nnet.formats.tree import ContextTree, write_tree
 from steps.lang import Lang, make_lang, write_lang
 from steps.monophone import monophone_model, shares, transition_ids
 from tests.networks import network
@@ -27,8 +27,8 @@ def toy_lang(top: Path) -> tuple[Lang, TransitionModel]:
     return lang, model
 
 
-def toy_model(top: Path, model: TransitionModel, lang: Lang) -> Path:
-    """top/exp/final.mdl and tree; the network's output is its input."""
+def toy_model(top: Path, model: TransitionModel, lang: Lang, tree: ContextTree | None = None) -> Path:
+    """top/exp/final.mdl and tree, by default the monophone one; the network's output is its input."""
     (top / "exp").mkdir(exist_ok=True)
     dim = model.num_pdfs
     nnet = network(
@@ -39,7 +39,7 @@ def toy_model(top: Path, model: TransitionModel, lang: Lang) -> Path:
     )
     am: AmNnet = am_nnet(model, nnet).with_priors(np.full(dim, 1 / dim, np.float32))
     write_am(am, str(top / "exp" / "final.mdl"))
-    write_tree(monophone_model(top / "lang", lang)[0], str(top / "exp" / "tree"))
+    write_tree(tree or monophone_model(top / "lang", lang)[0], str(top / "exp" / "tree"))
     return top / "exp" / "final.mdl"
 
 

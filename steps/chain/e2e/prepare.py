@@ -96,6 +96,7 @@ def prepare(o: PrepareOptions, say: Callable[[str], None] = print) -> None:
     if not text:
         raise ValueError(f"{Path(o.data) / 'text'} has no transcript with words")
     topology = read_topology_file(str(lang_folder / "topo"))
+    check_short(topology, lang_folder / "topo")
     tree = make_tree(o, lang, topology, list(text.values()))
     transitions = transition_model(tree, topology)
     say(f"tree: {o.type}, {tree.num_pdfs} pdfs")
@@ -111,6 +112,16 @@ def prepare(o: PrepareOptions, say: Callable[[str], None] = print) -> None:
     with TableWriter(f"ark,scp:{folder}/fst.1.ark,{folder}/fst.1.scp", FST) as out_table:
         for utterance, words in sorted(text.items()):
             out_table.write(utterance, graphs.graph(words))
+
+
+def check_short(topology: Topology, where: Path) -> None:
+    """Raise ValueError if a phone cannot last a single frame of the output, as in chain topologies it can."""
+    for phone in topology.phones:
+        if (least := topology.min_length(phone)) > 1:
+            raise ValueError(
+                f"{where}: phone {phone} lasts at least {least} frames, in a chain topology it is 1, as an "
+                "output frame stands for several; steps.chain.gen_topo prints such a topology"
+            )
 
 
 def make_tree(

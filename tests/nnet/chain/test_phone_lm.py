@@ -7,7 +7,7 @@ import pytest
 
 from nnet.chain.normalization import normalization_fst
 from nnet.chain.phone_lm import PhoneLmOptions, estimate_phone_lm
-from nnet.formats.fst import read_fst_file
+from nnet.formats.fst import read_fst_file, write_fst_file
 from nnet.formats.kinds import INT_VECTOR
 from nnet.formats.tables import TableWriter
 from nnet.fst.arrays import Fst
@@ -103,3 +103,18 @@ def test_a_denominator_with_a_state_out_of_reach_has_no_normalization():
     fst = Fst.from_arcs([(0, 1, 1, 0.0, 0), (1, 1, 1, 0.0, 0)], [0.0, 0.0])
     with pytest.raises(ValueError, match="state 1 of the denominator FST cannot be reached"):
         normalization_fst(fst)
+
+
+@pytest.mark.parametrize(
+    ("phones", "properties"),
+    [
+        ([[]], "0300955a6a850000"),
+        ([[1]], "0300815a6a050000"),
+        ([[], [1, 2, 3]], "0300815a68050000"),
+        ([[1, 2, 3], [1, 2], [2, 2, 2]], "0300815a68050000"),
+    ],
+)
+def test_small_models_say_of_themselves_what_kaldis_say(tmp_path, phones, properties):
+    """Bytes 34 to 42 of what Kaldi's chain-est-phone-lm writes: what OpenFst knows of the FST."""
+    write_fst_file(str(tmp_path / "lm"), estimate_phone_lm(phones, PhoneLmOptions()))
+    assert (tmp_path / "lm").read_bytes()[34:42].hex() == properties

@@ -89,6 +89,26 @@ def test_meanings_of_transition_ids():
     np.testing.assert_allclose(m.non_self_loop_log_probs, np.full(6, np.log(0.25)), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("states", "least"),
+    [
+        ([HmmState(0, 0, ((0, 0.5), (1, 0.5))), HmmState(1, 1, ((1, 0.5), (2, 0.5)))], 2),
+        (
+            [
+                HmmState(-1, -1, ((1, 0.5), (2, 0.5))),
+                HmmState(0, 0, ((3, 1.0),)),
+                HmmState(1, 1, ((1, 1.0),)),
+            ],
+            1,
+        ),
+        ([HmmState(0, 0, ((2, 1.0),)), HmmState(1, 1, ((3, 1.0),)), HmmState(2, 2, ((1, 1.0),))], 3),
+    ],
+    ids=["one after the other", "a state that emits nothing", "a way backwards"],
+)
+def test_a_phone_lasts_as_many_frames_as_it_has_states_to_go_through(states, least):
+    assert topology([*states, HmmState(-1, -1, ())], [3]).min_length(3) == least
+
+
 def test_staying_and_leaving_may_differ_in_pdf():
     m = transition_model(monophone_tree({1: 2, 3: 2}), CHAIN)
     np.testing.assert_array_equal(m.pdf_of([1, 2, 3, 4]), [1, 0, 3, 2])

@@ -101,6 +101,28 @@ def test_training_on_merged_examples_logs_what_scripts_parse(here, capfd):
     assert "Overall log-probability for 'output' is" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "nnet3-chain-train --use-gpu=no 0.raw den.fst ark:m x",
+        "nnet3-chain-train --use-gpu=no --egs.minibatch-size=2 0.raw den.fst ark:c x",
+        "nnet3-chain-compute-prob 0.raw den.fst ark:m",
+        "nnet3-chain-combine den.fst 0.raw 0.raw ark:m x",
+    ],
+)
+def test_examples_of_another_frame_rate_than_the_models_are_refused(command, here, capfd):
+    assert run("nnet3-chain-merge-egs --minibatch-size=4 ark:c ark:m") == 0
+    (here / "frame_subsampling_factor").write_text("3\n")
+    assert run(command) in (None, 0)
+    (here / "x").unlink(missing_ok=True)
+    (here / "frame_subsampling_factor").write_text("2\n")
+    capfd.readouterr()
+    assert run(command) == 1
+    message = error_of(capfd.readouterr().err)
+    assert "an output every 3 frames, but frame_subsampling_factor says 2" in message
+    assert not (here / "x").exists()
+
+
 def test_combination_takes_the_better_models(here, capfd):
     assert run("nnet3-chain-merge-egs --minibatch-size=2 ark:c ark:m") == 0
     assert run("nnet3-chain-train --use-gpu=no 0.raw den.fst ark:m 1.raw") == 0

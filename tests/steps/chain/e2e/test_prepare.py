@@ -49,6 +49,13 @@ def test_every_transcript_gets_a_graph_without_probabilities(
     assert (top / "tree/num_jobs").read_text() == "1\n"
 
 
+def test_a_topology_of_longer_phones_is_refused(top: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_lang(LANG, top / "lang")
+    assert main(arguments(top)) == 1
+    assert "lasts at least 3 frames, in a chain topology it is 1" in capsys.readouterr().err
+    assert not (top / "tree").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "pdfs", "width"),
     [
