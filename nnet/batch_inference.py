@@ -144,9 +144,8 @@ class BatchInference:
             middle = shape.count // 2
             rows = [_ivector(p.task, (p.begin + middle) * step) for p in pieces]
             inputs["ivector"], frames["ivector"] = np.stack(rows)[None], (0,)
-        wanted = {"output": tuple(range(0, shape.count * step, step))}
-        acts = forward(self.nnet, self.inference.plans(Request(frames, wanted)), inputs, keep=Keep.OUTPUTS)
-        y = acts.output("output")  # (count, N, D)
+        plan = self.inference.plans(Request(frames, {"output": tuple(range(0, shape.count * step, step))}))
+        y = forward(self.inference.nnet, plan, inputs, keep=Keep.OUTPUTS).output()  # (count, N, D)
         for n, piece in enumerate(pieces):
             part = y[piece.used - piece.begin :, n]
             target = piece.task.output[piece.used : piece.used + len(part)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from nnet.graph.descriptor import Descriptor, Failover, IfDefined, NodeRef, ReplaceIndex, children
 from nnet.graph.groups import check_cycles
 from nnet.graph.network import Nnet
-from nnet.graph.reads import Computable
+from nnet.graph.node import ComponentNode, OutputNode
+from nnet.graph.reads import Computable, has_optional_reads
 
 FIRST_WINDOW, LAST_WINDOW = 40, 800  # frames
 
@@ -50,6 +52,25 @@ def _context_at(nnet: Nnet, start: int, window: int) -> tuple[int, int] | None:
     first = ok.index(True)
     end = ok.index(False, first) if False in ok[first:] else window
     return first, window - end
+
+
+def sees_windows(nnet: Nnet) -> bool:
+    """Whether an output is a function of the i-vector and the input frames around it, of nothing else.
+
+    It is not if frames are optional, so that edges of the input show (as in all recurrences), or if the
+    minibatch has a say: batch-norm and random components that are not in test mode.
+    """
+    nodes = (node for node in nnet.nodes.values() if isinstance(node, (ComponentNode, OutputNode)))
+    return all(_moves_along(node.input) for node in nodes) and not any(
+        has_optional_reads(c) or not getattr(c, "test_mode", True) for c in nnet.components.values()
+    )
+
+
+def _moves_along(d: Descriptor) -> bool:
+    """Whether a descriptor reads fixed distances from a frame; the i-vector may stand at frame 0."""
+    if isinstance(d, ReplaceIndex) and d.variable == "t":
+        return d.part == NodeRef("ivector")
+    return not isinstance(d, (IfDefined, Failover)) and all(map(_moves_along, children(d)))
 
 
 def left_context(nnet: Nnet) -> int:

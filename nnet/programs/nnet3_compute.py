@@ -41,7 +41,9 @@ class Options(ComputationOptions):
     )
     frame_subsampling_factor: int = option(1, "Input frames for one output frame")
     acoustic_scale: float = option(1.0, "Factor on the output")
-    frames_per_chunk: int = option(50, "Input frames of the chunks that are computed separately")
+    frames_per_chunk: int = option(
+        50, "Input frames of the chunks that are computed separately, where it matters to the outputs"
+    )
     ivectors: str = option(
         "", "Rspecifier of i-vectors, one vector an utterance (or a speaker, with --utt2spk)"
     )

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnet.combination import set_test_modes
 from nnet.formats.kinds import MATRIX, TOKEN, VECTOR
 from nnet.formats.model import read_nnet, write_nnet
+from nnet.graph.context import sees_windows
 from nnet.inference import ChunkOptions, Inference
 from tests.networks import network
 from tests.nnet.programs.workshop import (
     GOLDEN,
     LENGTHS,
     PLAIN,
+    WITH_IVECTOR,
     error_of,
     features,
     log_lines,
@@ -57,6 +60,27 @@ def test_chunks_and_contexts_make_no_difference_to_a_feed_forward_network(shop, 
     whole = outputs("--frames-per-chunk=1000")
     assert {u: y.shape for u, y in whole.items()} == {u: (n, 4) for u, n in LENGTHS.items()}
     assert close(outputs(options), whole)
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+@pytest.mark.parametrize("longest", [20, 33, 2048])
+def test_long_pieces_give_what_chunks_give(shop, monkeypatch, longest, factor):
+    monkeypatch.setattr("nnet.inference.LONGEST", longest)
+    monkeypatch.setattr("nnet.inference.LENGTHS", 4)
+    options = ChunkOptions(frames_per_chunk=12, frame_subsampling_factor=factor)
+    pieces, chunks = (Inference(set_test_modes(settled(WIDE)), options) for _ in range(2))
+    assert not pieces.chunks_matter
+    chunks.chunks_matter = True
+    feats = read("feats")
+    expected = {u: chunks.compute(x) for u, x in feats.items()}
+    assert close({u: pieces.compute(x) for u, x in feats.items()}, expected)
+
+
+def test_chunks_matter_to_what_sees_edges_of_the_input_or_the_minibatch():
+    assert not sees_windows(settled(PLAIN))  # batch-norm is not in test mode
+    at_zero = PLAIN.replace("Offset(input, 1)", "ReplaceIndex(input, t, 0)")
+    for text, local in ((WITH_IVECTOR, True), (RECURRENT, False), (at_zero, False)):
+        assert sees_windows(set_test_modes(network(text))) == local
 
 
 RECURRENT = """
