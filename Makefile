@@ -23,7 +23,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready-recipes: $(VENV)/bin/python pyproject.toml
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[audio,decode,digits]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[audio,decode,digits,threads]'
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/bin/python pyproject.toml

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 KEPT = 1 << 30  # bytes: no array of a minibatch is larger
 DOCUMENTED = 1 << 25  # bytes: the upper limit for M_MMAP_THRESHOLD in mallopt(3); newer libraries take more
 
@@ -23,3 +23,4 @@ def keep_freed_memory() -> None:
     if not mallopt(M_MMAP_THRESHOLD, KEPT):
         mallopt(M_MMAP_THRESHOLD, DOCUMENTED)
     mallopt(M_TRIM_THRESHOLD, KEPT)
+    mallopt(M_ARENA_MAX, 1)  # else every thread keeps freed memory of its own

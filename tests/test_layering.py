@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LEVELS = {
-    0: "allocation backend frames config_line files kernels",
+    0: "allocation aside backend frames config_line files kernels",
     1: "component tree natural_gradient orthonormal_rows rounded_blas rounded_eigen rounded_update columns "
     "heights weights outer singular summary minibatch fst supervision",
     2: "components graph",

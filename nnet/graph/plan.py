@@ -7,6 +7,7 @@ sequences.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +50,7 @@ class Plan:
     steps: tuple[Step, ...]
     frames: Mapping[str, Frames]
     readers_done: tuple[tuple[str, ...], ...]  # after each step, the nodes whose output nobody reads any more
+    alone: frozenset[str]  # component nodes that share their component with no other
 
     @property
     def num_turns(self) -> int:
@@ -73,7 +75,7 @@ def make_plan(nnet: Nnet, request: Request) -> Plan:
     steps = [
         step for group in required.groups if (step := _step(nnet, group, required, lowering)) is not None
     ]
-    return Plan(request, tuple(steps), frames, _readers_done(steps))
+    return Plan(request, tuple(steps), frames, _readers_done(steps), _alone(nnet))
 
 
 def _step(nnet: Nnet, group: list[str], required: Required, lowering: Lowering) -> Step | None:
@@ -91,6 +93,12 @@ def _step(nnet: Nnet, group: list[str], required: Required, lowering: Lowering) 
     return (
         Apply(name, gather, t_in, t_out) if isinstance(node, ComponentNode) else Output(name, gather, t_out)
     )
+
+
+def _alone(nnet: Nnet) -> frozenset[str]:
+    nodes = {name: node.component for name, node in nnet.nodes.items() if isinstance(node, ComponentNode)}
+    times = Counter(nodes.values())
+    return frozenset(name for name, component in nodes.items() if times[component] == 1)
 
 
 def _readers_done(steps: Sequence[Step]) -> tuple[tuple[str, ...], ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from nnet.aside import Work, aside, at_once
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io
 from nnet.graph import turns
@@ -143,19 +147,21 @@ def backward(
     wants = _wants(nnet, plan, delta, want_input_derivs)
     _check_derivs(acts, output_derivs)
     grads = Gradients(acts.shapes)
-    for step in reversed(plan.steps):
-        if isinstance(step, Output):
-            if step.node in output_derivs:
-                dy = _limited(output_derivs[step.node], step.t_out, deriv_times)
-                for c in step.gather.copies:
-                    if c.source in wants:
-                        grads.add(c, dy)
-        elif isinstance(step, Apply):
-            _apply_back(nnet, step, acts, grads, delta, wants, deriv_times)
-        else:
-            turns.backward(nnet, step, acts, grads, delta, wants, deriv_times)
-        if acts.keep is Keep.FOR_BACKWARD:
-            _forget(step, members(step), acts)
+    on_host = all(array_module(dy) is np for dy in output_derivs.values())
+    with aside(delta is not None and on_host) as later:
+        for step in reversed(plan.steps):
+            if isinstance(step, Output):
+                if step.node in output_derivs:
+                    dy = _limited(output_derivs[step.node], step.t_out, deriv_times)
+                    for c in step.gather.copies:
+                        if c.source in wants:
+                            grads.add(c, dy)
+            elif isinstance(step, Apply):
+                _apply_back(nnet, step, acts, grads, delta, wants, deriv_times, later)
+            else:
+                turns.backward(nnet, step, acts, grads, delta, wants, deriv_times, later)
+            if acts.keep is Keep.FOR_BACKWARD:
+                _forget(step, members(step), acts)
     held = {name: grads.held.get(name) for name in want_input_derivs}
     return {
         name: acts.y[name] * 0 if dx is None else _limited(dx, plan.request.inputs[name], deriv_times)
@@ -176,9 +182,10 @@ def _apply_back(
     delta: Mapping[str, Component] | None,
     wants: Collection[str],
     deriv_times: Times | None,
+    later: Callable[[Work], None],
 ) -> None:
     name = step.node
-    dy = grads.pop(name)
+    dy, dx = grads.pop(name), None
     rows = inside(step.t_out, deriv_times)
     if dy is None or rows.start >= rows.stop:
         return
@@ -196,7 +203,9 @@ def _apply_back(
         for c in sources:
             grads.add(c, dx)
     if change is not None:
-        turns.learn(component, change, dy, x, y, memo, io)
+        work = partial(turns.learn, component, change, dy, x, y, memo, io)
+        beside = name in acts.plan.alone and (dx is None or not np.may_share_memory(dx, dy))
+        (later if beside else at_once)(work)
 
 
 def _spread(dx: Array, T: int, rows: slice) -> Array:

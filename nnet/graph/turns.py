@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nnet.aside import Work, at_once
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, Updatable
 from nnet.graph.copying import Gradients, add_back, fill, run_copies
@@ -57,9 +59,10 @@ def backward(
     grads: Gradients,
     delta: Mapping[str, Component] | None,
     wants: Collection[str],
-    deriv_times: Times | None = None,
+    deriv_times: Times | None,
+    later: Callable[[Work], None],
 ) -> None:
-    """Derivatives turn by turn in reverse, then one update for each node over all its frames.
+    """Derivatives turn by turn in reverse, then one update, `later`, for each node over all its frames.
 
     With `deriv_times` only over the frames in that range: the turns of others are left out.
     """
@@ -88,7 +91,9 @@ def backward(
             memo = join(name, [memos[i] for i in step.turns_of[name]]) if learns(nnet, name, delta) else None
             io = part_of(acts.io[name], rows)
             x, y = kept_rows(acts.x.get(name), rows), kept_rows(acts.y.get(name), rows)
-            learn(nnet.component_of(name), change, dys[name][rows], x, y, rows_of(memo, rows), io)
+            dy, memo = dys[name][rows], rows_of(memo, rows)
+            work = partial(learn, nnet.component_of(name), change, dy, x, y, memo, io)
+            (later if name in acts.plan.alone else at_once)(work)
 
 
 def _turns_back(

@@ -1,0 +1,105 @@
+"""Work that nothing waits for until the end, done by a second thread while the first goes on.
+
+In a backward pass that is how weight matrices change: half of the products, and natural gradient. Where
+numpy's BLAS has two threads, each then does products of its own, which scales better than sharing every one
+(docs/performance.md). With more, the chain of derivatives, on which all else waits, needs them itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+THREADS = 2
+BEHIND = 6  # pieces of work that may wait, whose arrays stay in memory meanwhile
+
+Work = Callable[[], None]
+
+
+def at_once(work: Work) -> None:
+    """Do the work now."""
+    work()
+
+
+@contextmanager
+def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
+    """A function that takes work to be done before the block ends, in any order; `at_once` if that is not
+    `wanted` or there are not just two threads.
+
+    What the work raises is raised at the end of the block; after an exception in the block none is begun.
+    """
+    if not wanted or blas_threads() != THREADS:
+        yield at_once
+        return
+    queue = _Queue(_thread(os.getpid()))
+    with _blas().limit(limits=1):
+        try:
+            yield queue.add
+            queue.finish()
+        finally:
+            queue.abandon()
+
+
+def blas_threads() -> int:
+    """How many threads numpy's BLAS has, by the environment or by the number of cores; 1 if nobody knows."""
+    blas = _blas()
+    return max((lib.num_threads for lib in blas.lib_controllers), default=1) if blas is not None else 1
+
+
+@cache
+def _blas() -> Any:
+    """What sets the number of threads of the BLAS, or None without threadpoolctl (the extra `threads`)."""
+    try:
+        from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return ThreadpoolController().select(user_api="blas")
+
+
+@cache
+def _thread(process: int) -> ThreadPoolExecutor:
+    """The second thread of this process; a fork gets one of its own."""
+    return ThreadPoolExecutor(1, "aside")
+
+
+class _Queue:
+    """Work given to an executor, of which this thread takes a share if it must wait anyway."""
+
+    def __init__(self, executor: ThreadPoolExecutor):
+        self._executor = executor
+        self._pending: list[tuple[Future[None], Work]] = []
+
+    def add(self, work: Work) -> None:
+        """Have the work done; here, if too much is waiting."""
+        self._pending = [(f, w) for f, w in self._pending if not f.done() or f.exception()]
+        if len(self._pending) > BEHIND:
+            _quietly(work)
+        else:
+            self._pending.append((self._executor.submit(_quietly, work), work))
+
+    def finish(self) -> None:
+        """Return when all is done: this thread begins with the last, the other one with the first."""
+        while self._pending:
+            future, work = self._pending.pop()
+            if future.cancel():
+                _quietly(work)
+            else:
+                future.result()
+
+    def abandon(self) -> None:
+        """Begin nothing more, and wait for what has begun."""
+        begun = [future for future, _ in self._pending if not future.cancel()]
+        for future in begun:
+            future.exception()
+
+
+def _quietly(work: Work) -> None:
+    """Settings of numpy's warnings belong to a thread; what is not finite is found by whoever reads it."""
+    with np.errstate(all="ignore"):
+        work()
