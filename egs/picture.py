@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from egs import recipe
+from egs.arguments import Parser
 from nnet.files import atomic_write
 from steps.accuracy_report import scores_by_iteration
 from steps.diagnostics import read_scores
@@ -30,7 +31,7 @@ INNER = re.compile(r"<svg [^>]*>(?P<body>.*?)</svg>", re.DOTALL)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw; returns the exit status."""
-    parser = recipe.Parser(__doc__ or "")
+    parser = Parser(__doc__ or "")
     parser.add_argument("experiment", type=Path, help="directory of a training, finished or not")
     parser.add_argument("picture", type=Path, help="the SVG file to write")
     return recipe.guarded(draw, parser.parse_args(argv))

@@ -1,5 +1,5 @@
-"""What the recipes share: options, checks before anything is done, stages done once, programs run as a
-user would.
+"""What the recipes share: checks before anything is done, stages done once, programs run as a user would,
+results kept.
 """
 
 from __future__ import annotations
@@ -12,62 +12,24 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any, NoReturn
+from typing import Any
 
 from nnet.files import atomic_write
 from steps.run import stop_on_signals
 
 DONE = ".done"
 RECORD = "recipe.json"
+RESULT = "result.json"
 EXTRAS = "audio,decode,digits"
+AUDIO = ("soundfile", "kaldi_native_fbank")
+DECODER = ("kaldifst", "kaldi_decoder", "kaldialign")
 PATIENCE = 60  # seconds that an interrupted program gets for tidying up
 INTERRUPTED = 130
 
 Command = tuple[str, ...]  # a module with a main program, and its arguments
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, with exit status 1."""
-
-    def __init__(self, description: str):
-        super().__init__(
-            description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-            usage=argparse.SUPPRESS,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave."""
-        print(f"error: {message}; --help lists the options", file=sys.stderr)
-        raise SystemExit(1)
-
-
-def positive(text: str) -> float:
-    """The type of an option that must be greater than 0."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not greater than 0")
-    return value
-
-
-def count(text: str) -> int:
-    """The type of an option that must be a whole number, at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def at_least_zero(text: str) -> float:
-    """The type of an option that must not be negative."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
-    return value
 
 
 def guarded(run: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
@@ -92,10 +54,19 @@ def need(*packages: str, install: str = EXTRAS) -> None:
         raise ValueError(f"this recipe needs {', '.join(missing)}: pip install -e '.[{install}]'")
 
 
-def claim(folder: Path, options: Mapping[str, Any]) -> None:
-    """Make `folder` the place of a run with these options. Raises ValueError if it is that of another run."""
+def need_files(folder: Path, names: Iterable[str], advice: str = "") -> None:
+    """Raise ValueError naming the first of these files that `folder`, given as --kaldi, lacks."""
+    for name in names:
+        if not (folder / name).is_file():
+            raise ValueError(f"--kaldi={folder}: there is no {folder / name}{advice}")
+
+
+def claim(folder: Path, options: Mapping[str, Any], free: Collection[str] = ("dir", "use_gpu")) -> None:
+    """Make `folder` the place of a run with these options, of which those in `free` may change from call to
+    call. Raises ValueError if it is that of another run.
+    """
     record = folder / RECORD
-    values = {name: str(value) for name, value in options.items()}
+    values = {name: str(value) for name, value in options.items() if name not in free}
     if record.is_file():
         before = json.loads(record.read_text(encoding="utf-8"))
         for name in sorted({*values, *before}):
@@ -105,8 +76,13 @@ def claim(folder: Path, options: Mapping[str, Any]) -> None:
                     f"{values.get(name)}: give another --dir, or remove that one"
                 )
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(record, text=True) as stream:
+    write_json(record, values)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write `values` so that a person can read them; the folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path, text=True) as stream:
         stream.write(json.dumps(values, indent=1) + "\n")
 
 
@@ -179,3 +155,14 @@ def training_options(settings: Mapping[str, object]) -> Sequence[str]:
         f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
         for name, value in settings.items()
     ]
+
+
+def job_settings(options: argparse.Namespace, num_epochs: float) -> dict[str, object]:
+    """The settings of a training that a recipe's user has chosen."""
+    return {
+        "trainer.num-epochs": num_epochs,
+        "trainer.optimization.num-jobs-initial": options.jobs,
+        "trainer.optimization.num-jobs-final": options.jobs,
+        "trainer.srand": options.seed,
+        "use-gpu": options.use_gpu,
+    }

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egs import recipe
+from egs.arguments import Parser
 from egs.digits.alignment import write_alignments
 from egs.digits.corpus import (
     TEST_VARIANTS,
@@ -71,35 +72,22 @@ NETWORKS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit status."""
-    parser = recipe.Parser(__doc__ or "")
+    parser = Parser(__doc__ or "")
     parser.add_argument("--network", choices=tuple(NETWORKS), default="tdnn", help="what is trained (tdnn)")
-    parser.add_argument(
-        "--dir", type=Path, default=Path("exp/digits"), help="where everything goes (exp/digits)"
-    )
-    parser.add_argument("--num-epochs", type=recipe.positive, default=4.0, help="passes over the data (4)")
-    parser.add_argument(
-        "--jobs", type=recipe.count, default=2, help="parallel training jobs whose models are averaged (2)"
-    )
-    parser.add_argument(
-        "--l2",
-        type=recipe.at_least_zero,
-        default=0.01,
-        help="l2-regularize of hidden layers; output: a fifth",
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of the corpus and of the training (1)")
+    parser.add_folder("exp/digits")
+    parser.add_training(num_epochs=4.0, seed=1)
+    parser.add_l2("l2", 0.01, "hidden layers; of the output layer it is a fifth of that")
     return recipe.guarded(run, parser.parse_args(argv))
 
 
 def run(options: argparse.Namespace) -> None:
     """All stages, one after the other."""
-    recipe.need(
-        "espeakng_loader", "soundfile", "kaldi_native_fbank", "kaldifst", "kaldi_decoder", "kaldialign"
-    )
+    recipe.need("espeakng_loader", *recipe.AUDIO, *recipe.DECODER)
     top: Path = options.dir
     folder = top / options.network
     start = time.monotonic()
     recipe.claim(top, {"seed": options.seed})
-    recipe.claim(folder, {k: v for k, v in vars(options).items() if k not in ("dir", "network")})
+    recipe.claim(folder, vars(options), free=("dir", "network", "use_gpu"))
     recipe.stage(
         top / "data", "Speaking the corpus and computing features", lambda: prepare(top, options.seed)
     )
@@ -145,12 +133,10 @@ def train(top: Path, folder: Path, options: argparse.Namespace) -> None:
         "PDFS": read_transition_model(str(top / "ali" / "final.mdl")).num_pdfs,
     }
     recipe.write_configs(folder / "configs", CONF / f"{options.network}.xconfig", values)
-    settings = SETTINGS | {
+    settings = {
+        **SETTINGS,
         **network.settings,
-        "trainer.num-epochs": options.num_epochs,
-        "trainer.optimization.num-jobs-initial": options.jobs,
-        "trainer.optimization.num-jobs-final": options.jobs,
-        "trainer.srand": options.seed,
+        **recipe.job_settings(options, options.num_epochs),
         "feat-dir": top / "data" / "train",
         "ali-dir": top / "ali",
         "lang": top / "lang",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,14 @@ class Recording:
     def key(self) -> str:
         """The name of the utterance, which begins with the speaker's as Kaldi wants it."""
         return f"{self.speaker}-{self.digit}-{self.number:02d}"
+
+
+def add_source(options: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Where the recordings come from: one of the options in this group must be given."""
+    source = options.add_mutually_exclusive_group(required=True)
+    source.add_argument("--recordings", type=Path, help="directory of wavs")
+    source.add_argument("--download", action="store_true", help="clone the wavs from GitHub")
+    return source
 
 
 def download(folder: Path) -> Path:

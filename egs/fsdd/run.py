@@ -11,21 +11,19 @@ usage: python -m egs.fsdd.run (--kaldi DIR | --recordings DIR | --download) [--d
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from egs import recipe
+from egs.arguments import Parser, count
 from egs.fsdd import recordings
+from egs.fsdd.recognition import recognise
 from egs.fsdd.training import train
-from nnet.files import atomic_write
 from steps.align import align_data
-from steps.decode import decode_data
 from steps.diagnostics import read_scores
 from steps.evaluate import score_data
 
-RESULT = "result.json"
 PREPARED = (
     "data/train/feats.scp",
     "data/test/feats.scp",
@@ -42,62 +40,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     return recipe.guarded(run, parser().parse_args(argv))
 
 
-def parser() -> recipe.Parser:
+def parser() -> Parser:
     """The recipe's options."""
-    options = recipe.Parser(__doc__ or "")
-    source = options.add_mutually_exclusive_group(required=True)
+    options = Parser(__doc__ or "")
+    source = recordings.add_source(options)
     source.add_argument("--kaldi", type=Path, help="directory of Kaldi's directories")
-    source.add_argument("--recordings", type=Path, help="directory of wavs")
-    source.add_argument("--download", action="store_true", help="clone the wavs from GitHub")
-    options.add_argument(
-        "--dir", type=Path, default=Path("exp/fsdd"), help="where everything goes (exp/fsdd)"
-    )
-    options.add_argument(
-        "--l2", type=recipe.at_least_zero, default=0.01, help="l2-regularize of hidden layers"
-    )
-    options.add_argument(
-        "--l2-output", type=recipe.at_least_zero, default=0.002, help="and of the output layer"
-    )
-    options.add_argument("--num-epochs", type=recipe.positive, default=4.0, help="passes over the data (4)")
-    options.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")
-    options.add_argument("--seed", type=int, default=0, help="of the training (0)")
-    options.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
-    options.add_argument(
-        "--passes",
-        type=recipe.count,
-        default=3,
-        help="trainings with --recordings; all but the last are short (3)",
-    )
+    options.add_folder("exp/fsdd")
+    options.add_l2("l2", 0.01, "hidden layers")
+    options.add_l2("l2-output", 0.002, "the output layer")
+    options.add_training(num_epochs=4.0)
+    text = "trainings with --recordings; all but the last are short (3)"
+    options.add_argument("--passes", type=count, default=3, help=text)
     options.add_argument("--test-speaker", default="yweweler", help="who is kept apart with --recordings")
-    options.add_argument(
-        "--decode", action=argparse.BooleanOptionalAction, default=True, help="recognise the test set"
-    )
+    options.add_decode()
     return options
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, score and recognise."""
-    recipe.need(*(["kaldifst", "kaldi_decoder", "kaldialign"] if options.decode or not options.kaldi else []))
-    recipe.need(*([] if options.kaldi else ["soundfile", "kaldi_native_fbank"]))
+    recipe.need(*(recipe.DECODER if options.decode or not options.kaldi else ()))
+    recipe.need(*(() if options.kaldi else recipe.AUDIO))
     check_inputs(options)
     start = time.monotonic()
-    free = {"dir", "decode", "use_gpu"}
-    recipe.claim(options.dir, {k: v for k, v in vars(options).items() if k not in free})
+    recipe.claim(options.dir, vars(options), free=("dir", "decode", "use_gpu"))
     result = from_kaldi(options) if options.kaldi else from_recordings(options)
     result["seconds"] = round(time.monotonic() - start)
-    with atomic_write(options.dir / RESULT, text=True) as stream:
-        stream.write(json.dumps(result, indent=1) + "\n")
+    recipe.write_json(options.dir / recipe.RESULT, result)
     print(f"All of it took {result['seconds']} s. Summary page: {options.dir / 'tdnn' / 'report.html'}")
 
 
 def check_inputs(options: argparse.Namespace) -> None:
     """Raise ValueError naming what is missing, before anything is made."""
-    for name in PREPARED if options.kaldi else ():
-        if not (options.kaldi / name).is_file():
-            path = options.kaldi / name
-            raise ValueError(
-                f"--kaldi={options.kaldi}: there is no {path}; --recordings=DIR makes do with wavs"
-            )
+    if options.kaldi:
+        recipe.need_files(options.kaldi, PREPARED, "; --recordings=DIR makes do with wavs")
     if options.recordings:
         recordings.find_parts(options.recordings, options.test_speaker)
 
@@ -155,12 +130,7 @@ def scores(folder: Path) -> dict[str, float]:
 
 def decode(options: argparse.Namespace, graph: Path, data: Path) -> dict[str, float]:
     """The word error rate, unless it is not wanted."""
-    if not options.decode:
-        return {}
-    print("Recognising the unseen speaker", flush=True)
-    rate = decode_data(options.dir / "tdnn" / "final.mdl", graph, data, options.dir / "tdnn" / "decode_test")
-    print(rate.line())
-    return {"wer": rate.wer, "errors": float(rate.errors)}
+    return recognise(options.dir / "tdnn", graph, data) if options.decode else {}
 
 
 if __name__ == "__main__":

@@ -10,20 +10,18 @@ denominator graph and examples are made here; --egs DIR takes examples that Kald
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from egs import recipe
-from nnet.files import atomic_write
+from egs.arguments import Parser
+from egs.fsdd.recognition import recognise
 from nnet.formats.tree import read_tree
 from steps.accuracy_report import XENT
-from steps.decode import decode_data
 from steps.diagnostics import read_scores
 
 XCONFIG = Path(__file__).parent / "conf" / "tdnnf.xconfig"
-RESULT = "result.json"
 PREPARED = (
     "data/train/feats.scp",
     "data/test/feats.scp",
@@ -53,50 +51,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     return recipe.guarded(run, parser().parse_args(argv))
 
 
-def parser() -> recipe.Parser:
+def parser() -> Parser:
     """The recipe's options."""
-    options = recipe.Parser(__doc__ or "")
+    options = Parser(__doc__ or "")
     options.add_argument("--kaldi", type=Path, required=True, help="directory of Kaldi's directories")
     options.add_argument("--egs", type=Path, help="chain examples to use instead of making them")
-    options.add_argument(
-        "--dir", type=Path, default=Path("exp/fsdd_chain"), help="where everything goes (exp/fsdd_chain)"
-    )
-    options.add_argument(
-        "--l2", type=recipe.at_least_zero, default=0.03, help="l2-regularize of hidden layers (0.03)"
-    )
-    options.add_argument(
-        "--l2-output", type=recipe.at_least_zero, default=0.015, help="and of the output layers (0.015)"
-    )
-    options.add_argument("--num-epochs", type=recipe.positive, default=6.0, help="passes over the data (6)")
-    options.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")
-    options.add_argument("--seed", type=int, default=0, help="of examples and training (0)")
-    options.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
-    options.add_argument(
-        "--decode", action=argparse.BooleanOptionalAction, default=True, help="recognise the test set"
-    )
+    options.add_folder("exp/fsdd_chain")
+    options.add_l2("l2", 0.03, "hidden layers")
+    options.add_l2("l2-output", 0.015, "the output layers")
+    options.add_training(num_epochs=6.0)
+    options.add_decode()
     return options
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, score and recognise."""
-    recipe.need(*(["kaldifst", "kaldi_decoder", "kaldialign"] if options.decode else []))
-    check_inputs(options.kaldi)
-    free = {"dir", "decode", "use_gpu"}
-    recipe.claim(options.dir, {k: v for k, v in vars(options).items() if k not in free})
+    recipe.need(*(recipe.DECODER if options.decode else ()))
+    recipe.need_files(options.kaldi, PREPARED)
+    recipe.claim(options.dir, vars(options), free=("dir", "decode", "use_gpu"))
     folder, start = options.dir / "tdnnf", time.monotonic()
     train(folder, options)
     result = {"training_seconds": round(time.monotonic() - start, 1)}
-    result |= scores(folder) | decode(folder, options)
-    with atomic_write(options.dir / RESULT, text=True) as stream:
-        stream.write(json.dumps(result, indent=1) + "\n")
+    result |= scores(folder)
+    if options.decode:
+        result |= recognise(folder, options.kaldi / "chain" / "graph", options.kaldi / "data" / "test")
+    recipe.write_json(options.dir / recipe.RESULT, result)
     print(f"Training took {result['training_seconds']:.0f} s. Summary page: {folder / 'report.html'}")
-
-
-def check_inputs(kaldi: Path) -> None:
-    """Raise ValueError naming what is missing, before anything is made."""
-    for name in PREPARED:
-        if not (kaldi / name).is_file():
-            raise ValueError(f"--kaldi={kaldi}: there is no {kaldi / name}")
 
 
 def train(folder: Path, options: argparse.Namespace) -> None:
@@ -109,12 +89,9 @@ def train(folder: Path, options: argparse.Namespace) -> None:
         "PDFS": read_tree(str(chain / "tree" / "tree")).num_pdfs,
     }
     recipe.write_configs(folder / "configs", XCONFIG, values)
-    settings = SETTINGS | {
-        "trainer.num-epochs": options.num_epochs,
-        "trainer.optimization.num-jobs-initial": options.jobs,
-        "trainer.optimization.num-jobs-final": options.jobs,
-        "trainer.srand": options.seed,
-        "use-gpu": options.use_gpu,
+    settings = {
+        **SETTINGS,
+        **recipe.job_settings(options, options.num_epochs),
         "feat-dir": options.kaldi / "data" / "train",
         "tree-dir": chain / "tree",
         "lat-dir": chain / "lats",
@@ -138,17 +115,6 @@ def scores(folder: Path) -> dict[str, float]:
         f"cross-entropy branch {result['train_xent']:.3f}, {result['valid_xent']:.3f}"
     )
     return result
-
-
-def decode(folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """The word error rate of the unseen speaker, unless it is not wanted."""
-    if not options.decode:
-        return {}
-    print("Recognising the unseen speaker", flush=True)
-    graph, data = options.kaldi / "chain" / "graph", options.kaldi / "data" / "test"
-    rate = decode_data(folder / "final.mdl", graph, data, folder / "decode_test")
-    print(rate.line())
-    return {"wer": rate.wer, "errors": float(rate.errors)}
 
 
 if __name__ == "__main__":

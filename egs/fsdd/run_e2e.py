@@ -13,26 +13,25 @@ model, and by a TDNN trained frame by frame on the alignments and the triphone t
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from egs import recipe
+from egs.arguments import Parser, count, positive
 from egs.fsdd import recordings
+from egs.fsdd.recognition import recognise
 from egs.fsdd.training import train
-from nnet.files import atomic_write
 from nnet.formats.transitions import read_transition_model
 from nnet.formats.tree import read_tree
-from steps.decode import DecodeOptions, decode_data
+from steps.decode import DecodeOptions
 from steps.diagnostics import read_scores
 from steps.features import make_mfcc
 from steps.graph import CHAIN, GraphOptions, decoding_graph, word_sequence, write_graph
 from steps.lang import chain_topology_text, make_lang, read_lang, write_lang
 
 XCONFIG = Path(__file__).parent / "conf" / "tdnnf_e2e.xconfig"
-RESULT = "result.json"
 LEAVES = 96  # of the triphone tree, at most
 SETTINGS: dict[str, object] = {
     "feat.cmvn-opts": "--norm-means=false --norm-vars=false",
@@ -54,47 +53,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     return recipe.guarded(run, parser().parse_args(argv))
 
 
-def parser() -> recipe.Parser:
+def parser() -> Parser:
     """The recipe's options."""
-    options = recipe.Parser(__doc__ or "")
-    source = options.add_mutually_exclusive_group(required=True)
-    source.add_argument("--recordings", type=Path, help="directory of wavs")
-    source.add_argument("--download", action="store_true", help="clone the wavs from GitHub")
-    options.add_argument("--dir", type=Path, default=Path("exp/fsdd_e2e"), help="where everything goes")
+    options = Parser(__doc__ or "")
+    recordings.add_source(options)
+    options.add_folder("exp/fsdd_e2e")
     options.add_argument("--type", choices=("mono", "biphone"), default="mono", help="the flat-start tree")
-    options.add_argument("--num-epochs", type=recipe.positive, default=4.0, help="of the flat start (4)")
-    options.add_argument("--dnn-epochs", type=recipe.positive, default=4.0, help="of the TDNN (4)")
-    options.add_argument("--passes", type=recipe.count, default=1, help="trainings of the TDNN (1)")
-    options.add_argument("--l2", type=recipe.at_least_zero, default=0.01, help="l2-regularize (0.01)")
-    options.add_argument("--l2-output", type=recipe.at_least_zero, default=0.002, help="of the TDNN's output")
-    options.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")
-    options.add_argument("--seed", type=int, default=0, help="of everything (0)")
-    options.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
+    options.add_training(num_epochs=4.0)
+    options.add_argument("--dnn-epochs", type=positive, default=4.0, help="the same of the TDNN (4)")
+    options.add_argument("--passes", type=count, default=1, help="trainings of the TDNN (1)")
+    options.add_l2("l2", 0.01, "hidden layers")
+    options.add_l2("l2-output", 0.002, "the TDNN's output")
     options.add_argument("--test-speaker", default="yweweler", help="who is kept apart (yweweler)")
     return options
 
 
 def run(options: argparse.Namespace) -> None:
     """All stages, one after the other."""
-    recipe.need("kaldifst", "kaldi_decoder", "kaldialign", "soundfile", "kaldi_native_fbank")
+    recipe.need(*recipe.DECODER, *recipe.AUDIO)
     top: Path = options.dir
     if options.recordings:
         recordings.find_parts(options.recordings, options.test_speaker)
     start = time.monotonic()
-    recipe.claim(top, {k: v for k, v in vars(options).items() if k not in ("dir", "use_gpu")})
+    recipe.claim(top, vars(options))
     wavs = recordings.download(top / "download") if options.download else options.recordings
     recipe.stage(top / "data", "Features and lang", lambda: prepare(top, wavs, options))
     flat_start(top, options)
-    result = {"wer": recognise(top, top / "e2e", CHAIN, 1.0)}
+    result = {"wer": word_error_rate(top, top / "e2e", CHAIN, 1.0)}
     result |= scores(top / "e2e", "final", ("log-probability",))
     recipe.stage(top / "ali", "Aligning with the flat-start model", lambda: align(top, options))
     train_on_alignments(top, options)
     found = scores(top / "tdnn", "combined", ("log-likelihood", "accuracy"))
-    result |= {"tdnn_wer": recognise(top, top / "tdnn", GraphOptions(), 0.1)}
+    result |= {"tdnn_wer": word_error_rate(top, top / "tdnn", GraphOptions(), 0.1)}
     result |= {f"tdnn_{name}": value for name, value in found.items()}
     result["seconds"] = round(time.monotonic() - start)
-    with atomic_write(top / RESULT, text=True) as stream:
-        stream.write(json.dumps(result, indent=1) + "\n")
+    recipe.write_json(top / recipe.RESULT, result)
     print(f"All of it took {result['seconds']} s. Summary page: {top / 'e2e' / 'report.html'}")
 
 
@@ -123,12 +116,9 @@ def flat_start(top: Path, options: argparse.Namespace) -> None:
     values = {"L2": f"{options.l2:g}", "L2_OUTPUT": f"{options.l2 / 2:g}"}
     values["PDFS"] = str(read_tree(str(tree / "tree")).num_pdfs)
     recipe.write_configs(top / "e2e" / "configs", XCONFIG, values)
-    settings = SETTINGS | {
-        "trainer.num-epochs": options.num_epochs,
-        "trainer.optimization.num-jobs-initial": options.jobs,
-        "trainer.optimization.num-jobs-final": options.jobs,
-        "trainer.srand": options.seed,
-        "use-gpu": options.use_gpu,
+    settings = {
+        **SETTINGS,
+        **recipe.job_settings(options, options.num_epochs),
         "feat-dir": top / "data/train_e2e",
         "tree-dir": tree,
         "dir": top / "e2e",
@@ -159,18 +149,14 @@ def train_on_alignments(top: Path, options: argparse.Namespace) -> None:
     train(data, ali, lang, top / "tdnn", options, options.dnn_epochs)
 
 
-def recognise(top: Path, folder: Path, options: GraphOptions, acoustic_scale: float) -> float:
+def word_error_rate(top: Path, folder: Path, options: GraphOptions, acoustic_scale: float) -> float:
     """The word error rate of folder/final.mdl on the speaker kept apart."""
-    print(f"Recognising the unseen speaker with {folder / 'final.mdl'}", flush=True)
     lang = read_lang(top / "lang")
     tree, model = read_tree(str(folder / "tree")), read_transition_model(str(folder / "final.mdl"))
     words = word_sequence(lang, [list(recordings.LEXICON)], options)
     write_graph(folder / "graph", decoding_graph(words, tree, model, options), lang, model)
     decoding = DecodeOptions(acoustic_scale=acoustic_scale)
-    data, out = top / "data/test", folder / "decode_test"
-    rate = decode_data(folder / "final.mdl", folder / "graph", data, out, decoding)
-    print(rate.line())
-    return rate.wer
+    return recognise(folder, folder / "graph", top / "data/test", decoding)["wer"]
 
 
 def scores(folder: Path, model: str, names: Sequence[str]) -> dict[str, float]:

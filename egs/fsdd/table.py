@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from egs import recipe
-from egs.fsdd.run import RESULT
+from egs.arguments import Parser, count, positive
+from egs.recipe import RESULT
 
 COLUMNS = ("train", "valid", "valid_accuracy", "unseen", "unseen_accuracy", "wer")
 HEAD = (
@@ -25,21 +26,19 @@ HEAD = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the grid; returns the exit status."""
-    parser = recipe.Parser(__doc__ or "")
+    parser = Parser(__doc__ or "")
     parser.add_argument("--kaldi", type=Path, required=True, help="directory of Kaldi's directories")
-    parser.add_argument(
-        "--dir", type=Path, default=Path("exp/fsdd_table"), help="one folder for each training"
-    )
+    parser.add_folder("exp/fsdd_table")
     parser.add_argument("--seeds", default="0,1,2", help="seeds, with commas (0,1,2)")
     parser.add_argument("--l2", default="0/0,0.01/0.002", help="constants HIDDEN/OUTPUT, with commas")
-    parser.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")
-    parser.add_argument("--num-epochs", type=recipe.positive, default=4.0, help="passes over the data (4)")
+    parser.add_argument("--jobs", type=count, default=2, help="parallel training jobs (2)")
+    parser.add_argument("--num-epochs", type=positive, default=4.0, help="passes over the data (4)")
     return recipe.guarded(run, parser.parse_args(argv))
 
 
 def run(options: argparse.Namespace) -> None:
     """Train what is not trained yet, then print the table."""
-    pairs, seeds = parse_pairs(options.l2), [int(s) for s in options.seeds.split(",")]
+    pairs, seeds = parse_pairs(options.l2), parse_seeds(options.seeds)
     results = {(*pair, seed): one(options, *pair, seed) for pair in pairs for seed in seeds}
     print("\n".join([HEAD, *(row(key, value) for key, value in results.items())]))
     for pair in pairs:
@@ -50,11 +49,20 @@ def parse_pairs(text: str) -> list[tuple[float, float]]:
     """`0/0,0.01/0.002` -> pairs of numbers. Raises ValueError."""
     pairs = []
     for part in text.split(","):
-        numbers = part.split("/")
-        if len(numbers) != 2:
-            raise ValueError(f"--l2={text}: expected HIDDEN/OUTPUT, found {part!r}")
-        pairs.append((float(numbers[0]), float(numbers[1])))
+        try:
+            hidden, output = (float(number) for number in part.split("/"))
+        except ValueError:
+            raise ValueError(f"--l2={text}: expected HIDDEN/OUTPUT, found {part!r}") from None
+        pairs.append((hidden, output))
     return pairs
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0,1,2` -> whole numbers. Raises ValueError."""
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--seeds={text}: expected whole numbers with commas between") from None
 
 
 def one(options: argparse.Namespace, hidden: float, output: float, seed: int) -> dict[str, float]:

@@ -31,12 +31,9 @@ def train(
         "PDFS": read_tree(str(ali / "tree")).num_pdfs,
     }
     recipe.write_configs(folder / "configs", XCONFIG, values)
-    settings = SETTINGS | {
-        "trainer.num-epochs": num_epochs,
-        "trainer.optimization.num-jobs-initial": options.jobs,
-        "trainer.optimization.num-jobs-final": options.jobs,
-        "trainer.srand": options.seed,
-        "use-gpu": options.use_gpu,
+    settings = {
+        **SETTINGS,
+        **recipe.job_settings(options, num_epochs),
         "feat-dir": data,
         "ali-dir": ali,
         "lang": lang,

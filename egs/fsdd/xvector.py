@@ -9,7 +9,6 @@ kaldi-native-fbank: pip install -e '.[audio]'
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from egs import recipe
+from egs.arguments import Parser
 from egs.examples import SUBSETS, table, write_info
 from egs.fsdd import recordings, speakers
-from nnet.files import atomic_write
 from nnet.formats.kinds import VECTOR
 from nnet.formats.tables import read_table
 from steps.data_dir import read_map
@@ -42,27 +41,22 @@ SETTINGS: dict[str, object] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit status."""
-    parser = recipe.Parser(__doc__ or "")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--recordings", type=Path, help="directory of wavs")
-    source.add_argument("--download", action="store_true", help="clone the wavs from GitHub")
-    parser.add_argument("--dir", type=Path, default=Path("exp/fsdd_xvector"), help="where everything goes")
-    parser.add_argument("--num-epochs", type=recipe.positive, default=6.0, help="passes over the chunks (6)")
-    parser.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")
-    parser.add_argument("--l2", type=recipe.at_least_zero, default=0.005, help="l2-regularize of all layers")
-    parser.add_argument("--seed", type=int, default=0, help="of the chunks and of the training (0)")
-    parser.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
+    parser = Parser(__doc__ or "")
+    recordings.add_source(parser)
+    parser.add_folder("exp/fsdd_xvector")
+    parser.add_training(num_epochs=6.0)
+    parser.add_l2("l2", 0.005, "all layers")
     return recipe.guarded(run, parser.parse_args(argv))
 
 
 def run(options: argparse.Namespace) -> None:
     """Make features and examples, train, compute x-vectors, recognise."""
-    recipe.need("soundfile", "kaldi_native_fbank", install="audio")
+    recipe.need(*recipe.AUDIO, install="audio")
     start = time.monotonic()
     top: Path = options.dir
     if options.recordings:
         speakers.find_parts(options.recordings)
-    recipe.claim(top, {k: v for k, v in vars(options).items() if k not in ("dir", "use_gpu")})
+    recipe.claim(top, vars(options))
     wavs = recordings.download(top / "download") if options.download else options.recordings
     recipe.stage(top / "data", "Features", lambda: speakers.prepare(top, wavs))
     recipe.stage(top / "egs", "Chunks of every speaker", lambda: write_egs(top, options.seed))
@@ -74,8 +68,7 @@ def run(options: argparse.Namespace) -> None:
         )
     )
     result["seconds"] = round(time.monotonic() - start)
-    with atomic_write(top / "result.json", text=True) as stream:
-        stream.write(json.dumps(result, indent=1) + "\n")
+    recipe.write_json(top / recipe.RESULT, result)
     print(f"All of it took {result['seconds']} s. Summary page: {top / 'xvector' / 'report.html'}")
 
 
@@ -125,15 +118,8 @@ def train(top: Path, options: argparse.Namespace) -> None:
         "SPEAKERS": len(speakers.utterances(top / "data" / "train")),
     }
     recipe.write_configs(folder / "configs", XCONFIG, values)
-    settings = SETTINGS | {
-        "trainer.num-epochs": options.num_epochs,
-        "trainer.optimization.num-jobs-initial": options.jobs,
-        "trainer.optimization.num-jobs-final": options.jobs,
-        "trainer.srand": options.seed,
-        "use-gpu": options.use_gpu,
-        "egs.dir": top / "egs",
-        "dir": folder,
-    }
+    places = {"egs.dir": top / "egs", "dir": folder}
+    settings = {**SETTINGS, **recipe.job_settings(options, options.num_epochs), **places}
     recipe.call("steps.train_raw_dnn", *recipe.training_options(settings))
 
 

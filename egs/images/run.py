@@ -9,7 +9,6 @@ turned a little at random. Needs scikit-learn: pip install -e '.[images]'
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from egs import recipe
+from egs.arguments import Parser
 from egs.examples import SUBSETS, table, write_info
 from nnet.combination import set_test_modes
-from nnet.files import atomic_write
 from nnet.formats.kinds import GENERAL_MATRIX, MATRIX
 from nnet.formats.model import read_nnet
 from nnet.formats.sparse import from_pairs
@@ -45,15 +44,10 @@ Part = tuple[np.ndarray, np.ndarray]  # images (N, x, y) float32 in 0 ... 1, and
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit status."""
-    parser = recipe.Parser(__doc__ or "")
-    parser.add_argument(
-        "--dir", type=Path, default=Path("exp/images"), help="where everything goes (exp/images)"
-    )
-    parser.add_argument("--num-epochs", type=recipe.positive, default=20.0, help="passes over the data (20)")
-    parser.add_argument("--jobs", type=recipe.count, default=2, help="parallel training jobs (2)")
-    parser.add_argument("--l2", type=recipe.at_least_zero, default=0.002, help="l2-regularize of all layers")
-    parser.add_argument("--seed", type=int, default=0, help="of the training (0)")
-    parser.add_argument("--use-gpu", choices=("optional", "yes", "no"), default="optional")
+    parser = Parser(__doc__ or "")
+    parser.add_folder("exp/images")
+    parser.add_training(num_epochs=20.0)
+    parser.add_l2("l2", 0.002, "all layers")
     return recipe.guarded(run, parser.parse_args(argv))
 
 
@@ -62,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     recipe.need("sklearn", install="images")
     start = time.monotonic()
     top: Path = options.dir
-    recipe.claim(top, {k: v for k, v in vars(options).items() if k not in ("dir", "use_gpu")})
+    recipe.claim(top, vars(options))
     train_part, test_part = divided(*digits())
     recipe.stage(top / "egs", "Examples", lambda: write_egs(top / "egs", train_part))
     values = {"L2_HIDDEN": f"{options.l2:g}", "L2_OUTPUT": f"{options.l2:g}"}
@@ -71,8 +65,7 @@ def run(options: argparse.Namespace) -> None:
     errors, count = count_errors(top / "resnet" / "final.raw", test_part)
     rate = 100 * errors / count
     print(f"{rate:.2f} % of {count} unseen images are taken for another digit ({errors})")
-    with atomic_write(top / "result.json", text=True) as stream:
-        stream.write(json.dumps({"error_rate": rate, "errors": errors, "images": count}, indent=1) + "\n")
+    recipe.write_json(top / recipe.RESULT, {"error_rate": rate, "errors": errors, "images": count})
     print(f"Summary page: {top / 'resnet' / 'report.html'}")
     print(f"All of it took {time.monotonic() - start:.0f} s.")
 
@@ -118,15 +111,8 @@ def make_table(egs: Path, name: str | int, images: np.ndarray, labels: np.ndarra
 
 def train(top: Path, options: argparse.Namespace) -> None:
     """Exactly what a Kaldi user runs."""
-    settings = SETTINGS | {
-        "trainer.num-epochs": options.num_epochs,
-        "trainer.optimization.num-jobs-initial": options.jobs,
-        "trainer.optimization.num-jobs-final": options.jobs,
-        "trainer.srand": options.seed,
-        "use-gpu": options.use_gpu,
-        "egs.dir": top / "egs",
-        "dir": top / "resnet",
-    }
+    places = {"egs.dir": top / "egs", "dir": top / "resnet"}
+    settings = {**SETTINGS, **recipe.job_settings(options, options.num_epochs), **places}
     recipe.call("steps.train_raw_dnn", *recipe.training_options(settings))
 
 

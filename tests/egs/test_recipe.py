@@ -1,4 +1,4 @@
-"""What recipes share: one line for what is wrong, stages done once, programs called and stopped."""
+"""What recipes share: one line for what is wrong, stages done once, programs called and stopped, results."""
 
 from __future__ import annotations
 
@@ -15,32 +15,6 @@ import pytest
 from egs import recipe
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--jobs=0"], "0 is less than 1"),
-        (["--jobs=two"], "invalid count value: 'two'"),
-        (["--epochs=0"], "0 is not greater than 0"),
-        (["--epochs=nan"], "nan is not greater than 0"),
-        (["--l2=-1"], "-1 is negative or not finite"),
-        (["--l2=inf"], "inf is negative or not finite"),
-        (["--job=2"], "unrecognized arguments: --job=2"),
-    ],
-)
-def test_wrong_options_end_in_one_line(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    parser = recipe.Parser("a recipe")
-    parser.add_argument("--jobs", type=recipe.count)
-    parser.add_argument("--epochs", type=recipe.positive)
-    parser.add_argument("--l2", type=recipe.at_least_zero)
-    with pytest.raises(SystemExit) as left:
-        parser.parse_args(words)
-    error = capsys.readouterr().err
-    assert left.value.code == 1
-    assert error.startswith("error: ") and message in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -72,6 +46,18 @@ def test_a_directory_of_another_run_is_refused(tmp_path: Path) -> None:
     recipe.claim(tmp_path / "a", {"l2": 0.01, "seed": 1})
     with pytest.raises(ValueError, match=r"was made with --l2=0\.01, now it is 0\.0: give another --dir"):
         recipe.claim(tmp_path / "a", {"l2": 0.0, "seed": 1})
+
+
+def test_options_that_change_no_result_may_change_from_call_to_call(tmp_path: Path) -> None:
+    recipe.claim(tmp_path / "a", {"seed": 1, "use_gpu": "no", "decode": True}, free=("use_gpu", "decode"))
+    recipe.claim(tmp_path / "a", {"seed": 1, "use_gpu": "yes", "decode": False}, free=("use_gpu", "decode"))
+
+
+def test_the_first_missing_file_is_named_with_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(ValueError) as caught:
+        recipe.need_files(tmp_path, ("a", "b", "c"), "; make it")
+    assert str(caught.value) == f"--kaldi={tmp_path}: there is no {tmp_path}/b; make it"
 
 
 def test_a_stage_is_done_once_and_again_only_if_it_failed(tmp_path: Path) -> None:
@@ -148,3 +134,14 @@ def test_settings_become_options() -> None:
         "--stage=-10",
         "--rate=0.00015",
     ]
+
+
+def test_what_the_user_chose_becomes_settings_of_the_training() -> None:
+    options = argparse.Namespace(jobs=3, seed=7, use_gpu="no")
+    assert recipe.job_settings(options, 0.5) == {
+        "trainer.num-epochs": 0.5,
+        "trainer.optimization.num-jobs-initial": 3,
+        "trainer.optimization.num-jobs-final": 3,
+        "trainer.srand": 7,
+        "use-gpu": "no",
+    }

@@ -13,6 +13,7 @@ import pytest
 
 from egs.fsdd import recordings, table
 from egs.fsdd import run as fsdd
+from egs.recipe import RESULT
 from nnet.formats.tree import read_tree
 from steps.ali_dir import AliDir
 from steps.write_ali import write_ali_dir
@@ -25,7 +26,7 @@ soundfile = pytest.importorskip("soundfile")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "one of the arguments --kaldi --recordings --download is required"),
+        ([], "one of the arguments --recordings --download --kaldi is required"),
         (["--kaldi=a", "--recordings=b"], "not allowed with argument"),
         (["--kaldi=a", "--l2=-1"], "-1 is negative"),
     ],
@@ -81,7 +82,7 @@ def test_kaldis_directories_end_in_scores_and_an_error_rate(
     run = tmp_path / "run"
     words = [f"--kaldi={tmp_path / 'fsdd'}", f"--dir={run}", "--num-epochs=1", "--jobs=1", "--use-gpu=no"]
     assert fsdd.main(words) == 0
-    result = json.loads((run / fsdd.RESULT).read_text())
+    result = json.loads((run / RESULT).read_text())
     assert -5 < result["unseen"] < result["train"] < 0
     assert 0.1 < result["unseen_accuracy"] < result["train_accuracy"] < 1
     assert 0 <= result["wer"] <= 100 and "%WER" in capfd.readouterr().out
@@ -121,7 +122,7 @@ def test_recordings_alone_end_in_an_error_rate(
     run = tmp_path / "run"
     words = [f"--recordings={wavs}", f"--dir={run}", "--test-speaker=eve", "--passes=2", "--num-epochs=2"]
     assert fsdd.main([*words, "--jobs=1", "--use-gpu=no"]) == 0
-    assert json.loads((run / fsdd.RESULT).read_text())["wer"] < 30
+    assert json.loads((run / RESULT).read_text())["wer"] < 30
     assert "aligned 48 utterances" in capfd.readouterr().out
 
 
@@ -142,7 +143,7 @@ def test_the_table_has_a_line_for_each_training_and_one_for_their_mean(
     for seed, (train, wer) in enumerate([(-0.1, 8.0), (-0.2, 10.0)]):
         folder = tmp_path / f"l2_0.01_0.002_seed{seed}"
         folder.mkdir()
-        (folder / fsdd.RESULT).write_text(json.dumps(result(train, wer)))
+        (folder / RESULT).write_text(json.dumps(result(train, wer)))
     words = ["--kaldi=unused", f"--dir={tmp_path}", "--seeds=0,1", "--l2=0.01/0.002"]
     assert table.main(words) == 0
     assert capsys.readouterr().out.splitlines()[2:] == [
@@ -159,7 +160,7 @@ def test_the_table_trains_what_is_not_there(tmp_path: Path, monkeypatch: pytest.
         called.append(command)
         folder = tmp_path / "l2_0_0_seed4"
         folder.mkdir()
-        (folder / fsdd.RESULT).write_text(json.dumps(result(-0.1, 8.0)))
+        (folder / RESULT).write_text(json.dumps(result(-0.1, 8.0)))
 
     monkeypatch.setattr(table.recipe, "call", call)
     assert table.main(["--kaldi=K", f"--dir={tmp_path}", "--seeds=4", "--l2=0/0"]) == 0
@@ -172,5 +173,11 @@ def test_the_table_trains_what_is_not_there(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("text", ["0.01", "0.01/0.002/3", "a/b", ""])
 def test_constants_that_are_no_pairs_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"expected HIDDEN/OUTPUT|could not convert"):
+    with pytest.raises(ValueError, match=f"--l2={text}: expected HIDDEN/OUTPUT"):
         table.parse_pairs(text)
+
+
+@pytest.mark.parametrize("text", ["a", "0,", "1.5", ""])
+def test_seeds_that_are_no_whole_numbers_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"--seeds={text}: expected whole numbers"):
+        table.parse_seeds(text)

@@ -66,9 +66,8 @@ def test_the_stages_follow_from_each_other(
 
     monkeypatch.setattr(run_e2e.recipe, "call", call)
     monkeypatch.setattr(run_e2e, "train", lambda data, ali, *more: called.append(f"train on {ali.name}"))
-    monkeypatch.setattr(
-        run_e2e, "recognise", lambda top, folder, *more: {"e2e": 9.0, "tdnn": 8.0}[folder.name]
-    )
+    rates = {"e2e": 9.0, "tdnn": 8.0}
+    monkeypatch.setattr(run_e2e, "word_error_rate", lambda top, folder, *more: rates[folder.name])
     monkeypatch.setattr(run_e2e, "scores", lambda folder, model, names: {f"valid_{names[0]}": -0.5})
     top = tmp_path / "run"
     words = [f"--recordings={wavs}", f"--dir={top}", "--test-speaker=bob", "--type=biphone", "--passes=2"]
