@@ -4,7 +4,7 @@ nnet3-combine).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -119,27 +119,54 @@ def combine(
     `recompute` make objectives of outputs, here and there; by default what the output nodes name.
     """
     _check_arguments(batches, max_objective_evaluations)
+
+    def value_of(nnet: Nnet) -> float:
+        return objective(nnet, batches, batchnorm_test_mode, dropout_test_mode, evaluate)
+
     every = -(-num_models // max_objective_evaluations)
+    candidates = (
+        (count, running)
+        for count, running in running_averages(models)
+        if (count - 1) % every == 0 or count == num_models
+    )
+    best = best_candidate(candidates, value_of, log)
+    if any(c.TYPE == "BatchNormComponent" for c in best.components.values()):
+        recompute_stats(best, batches, log, recompute)
+    return best
+
+
+def running_averages(models: Iterable[Nnet]) -> Iterator[tuple[int, Nnet]]:
+    """(n, average of the first n models) for n = 1, 2, ...; asking for the next changes the average.
+
+    Raises ValueError if a model has another structure than the first, or a NaN or infinity.
+    """
     running: Nnet | None = None
-    best: Nnet | None = None
-    best_count, best_value, first_value = 1, -float("inf"), -float("inf")
-    for n, model in enumerate(models):
-        check_finite(model, f"model {n + 1} of the combination")
+    for n, model in enumerate(models, 1):
+        check_finite(model, f"model {n} of the combination")
         if running is None:
             running = model.copy()
         else:
-            check_same_structure(running, model, f"model {n + 1} of the combination")
-            scale_net(running, n / (n + 1))
-            add_net(running, model, 1.0 / (n + 1))
-        if n == 0 or (n - 1) % every == every - 1 or n == num_models - 1:
-            value = objective(running, batches, batchnorm_test_mode, dropout_test_mode, evaluate)
-            if n == 0:
-                first_value = value
-                log(f"objective function using the last model is {value:.6g}")
-            else:
-                log(f"Combining last {n + 1} models, objective function is {value:.6g}")
-            if best is None or value > best_value:
-                best, best_count, best_value = running.copy(), n + 1, value
+            check_same_structure(running, model, f"model {n} of the combination")
+            scale_net(running, (n - 1) / n)
+            add_net(running, model, 1.0 / n)
+        yield n, running
+
+
+def best_candidate(
+    candidates: Iterable[tuple[int, Nnet]], value_of: Callable[[Nnet], float], log: Callable[[str], None]
+) -> Nnet:
+    """A copy of that average (n, average) whose value is highest. Raises ValueError if no value is finite."""
+    best: Nnet | None = None
+    best_count, best_value, first_value = 1, -float("inf"), -float("inf")
+    for count, candidate in candidates:
+        value = value_of(candidate)
+        if best is None:
+            first_value = value
+            log(f"objective function using the last model is {value:.6g}")
+        else:
+            log(f"Combining last {count} models, objective function is {value:.6g}")
+        if best is None or value > best_value:
+            best, best_count, best_value = candidate.copy(), count, value
     if best is None:
         raise ValueError("no models to combine")
     if best_value == -float("inf"):
@@ -147,8 +174,6 @@ def combine(
     log(
         f"Combining {best_count} nnets, objective function changed from {first_value:.6g} to {best_value:.6g}"
     )
-    if any(c.TYPE == "BatchNormComponent" for c in best.components.values()):
-        recompute_stats(best, batches, log, recompute)
     return best
 
 

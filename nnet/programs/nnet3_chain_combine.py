@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnet.combination import combine
 from nnet.examples.chain import read_chain_minibatches
-from nnet.formats.model import read_nnet, write_nnet
+from nnet.formats.model import read_nnet
+from nnet.programs import nnet3_combine
 from nnet.programs.chain_options import ChainObjectiveOptions, at_rate, chain_evaluate, with_xent
-from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions, stay_on_cpu
-from nnet.programs.nnet3_average import read_alike
-from nnet.programs.program import log, option, run_program, warn
+from nnet.programs.engine_options import stay_on_cpu
+from nnet.programs.program import run_program, warn
 
 PROG = "nnet3-chain-combine"
 USAGE = """
@@ -24,14 +23,8 @@ e.g.:   nnet3-chain-combine den.fst 35.raw 34.raw 33.raw ark:valid.cegs final.ra
 
 
 @dataclass
-class Options(ChainObjectiveOptions, ComputationOptions, ModelOutputOptions):
+class Options(ChainObjectiveOptions, nnet3_combine.Options):
     """Options of nnet3-chain-combine."""
-
-    max_objective_evaluations: int = option(30, "The largest number of objective evaluations")
-    batchnorm_test_mode: bool = option(
-        False, "Use batch-norm's stored statistics while evaluating objectives"
-    )
-    dropout_test_mode: bool = option(True, "Switch dropout off while evaluating objectives")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,20 +39,7 @@ def run(options: Options, *files: str) -> None:
     first = read_nnet(inputs[0])
     evaluate = chain_evaluate(options, first, den_fst, False, lambda m: warn(PROG, m))
     batches = list(at_rate(read_chain_minibatches(examples, first), den_fst, examples))
-    log(PROG, f"Read {len(batches)} examples.")
-    best = combine(
-        read_alike(inputs),
-        batches,
-        len(inputs),
-        options.max_objective_evaluations,
-        options.batchnorm_test_mode,
-        options.dropout_test_mode,
-        lambda line: log(PROG, line),
-        evaluate,
-        with_xent(evaluate, first),
-    )
-    write_nnet(best, output, options.binary)
-    log(PROG, f"Finished combining neural nets, wrote model to {output}")
+    nnet3_combine.write_combined(PROG, options, inputs, batches, output, evaluate, with_xent(evaluate, first))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from nnet.examples.chain_merge import merge_chain
 from nnet.examples.merge import MergingStats
-from nnet.examples.minibatch_size import parse_minibatch_sizes
+from nnet.examples.minibatch_size import MinibatchSizes
 from nnet.formats.chain_examples import CHAIN_EXAMPLE, ChainExample
-from nnet.formats.tables import TableWriter, read_table
-from nnet.programs.program import log, option, run_program, warn
+from nnet.formats.tables import read_table
+from nnet.programs import nnet3_merge_egs
+from nnet.programs.program import option, run_program
 
 USAGE = """Merge chain examples of equal structure into minibatches, each a single example.
 
@@ -22,17 +23,10 @@ PROG = "nnet3-chain-merge-egs"
 
 
 @dataclass
-class Options:
+class Options(nnet3_merge_egs.Options):
     """Options of nnet3-chain-merge-egs."""
 
-    compress: bool = option(False, "If true, compress the output examples (useful only when writing to disk)")
-    measure_output_frames: str = option("deprecated", "This value will be ignored")
-    minibatch_size: str = option(
-        "64",
-        "Minibatch sizes: 128, or 32,64, or 16:32,64, or by example size 128=64:128,256/256=32:64,128. "
-        "The largest is used until the input ends, then smaller ones as allowed.",
-    )
-    discard_partial_minibatches: str = option("deprecated", "This value will be ignored")
+    minibatch_size: str = option("64", nnet3_merge_egs.SIZES)
     multilingual_eg: bool = option(
         False, "Keys end in ?lang=NAME: outputs are renamed to output-NAME and only merged within a language"
     )
@@ -45,17 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def merge_egs(options: Options, examples: str, merged: str) -> int:
     """Write the minibatches; 1 if there are none."""
-    for name in ("measure_output_frames", "discard_partial_minibatches"):
-        if getattr(options, name) != "deprecated":
-            warn(PROG, f"The --{name.replace('_', '-')} option is deprecated and will be ignored.")
-    sizes, stats = parse_minibatch_sizes(options.minibatch_size), MergingStats()
-    with TableWriter(merged, CHAIN_EXAMPLE) as writer:
+
+    def minibatches(sizes: MinibatchSizes, stats: MergingStats) -> Iterator[tuple[str, ChainExample]]:
         source = _examples(examples, options.multilingual_eg)
-        for key, eg in merge_chain(source, sizes, options.compress, stats, options.multilingual_eg):
-            writer.write(key, eg)
-    for line in stats.summary():
-        log(PROG, line)
-    return 0 if stats.num_minibatches else 1
+        return merge_chain(source, sizes, options.compress, stats, options.multilingual_eg)
+
+    return nnet3_merge_egs.write_merged(PROG, CHAIN_EXAMPLE, options, minibatches, merged)
 
 
 def _examples(rspecifier: str, multilingual: bool) -> Iterator[ChainExample]:

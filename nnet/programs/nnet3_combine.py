@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from nnet.combination import combine
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet, write_nnet
+from nnet.minibatch import Minibatch
+from nnet.objectives import Evaluate
 from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions, stay_on_cpu
 from nnet.programs.nnet3_average import read_alike
 from nnet.programs.program import log, option, run_program
@@ -43,7 +45,20 @@ def run(options: Options, *files: str) -> None:
     *inputs, examples, output = files
     stay_on_cpu(options, PROG)
     batches = list(read_minibatches(examples, read_nnet(inputs[0])))
-    log(PROG, f"Read {len(batches)} examples.")
+    write_combined(PROG, options, inputs, batches, output)
+
+
+def write_combined(
+    prog: str,
+    options: Options,
+    inputs: Sequence[str],
+    batches: Sequence[Minibatch],
+    output: str,
+    evaluate: Evaluate | None = None,
+    recompute: Evaluate | None = None,
+) -> None:
+    """Combine the models `inputs` on `batches` into `output`; the objectives are those of nnet.combine."""
+    log(prog, f"Read {len(batches)} examples.")
     best = combine(
         read_alike(inputs),
         batches,
@@ -51,10 +66,12 @@ def run(options: Options, *files: str) -> None:
         options.max_objective_evaluations,
         options.batchnorm_test_mode,
         options.dropout_test_mode,
-        lambda line: log(PROG, line),
+        lambda line: log(prog, line),
+        evaluate,
+        recompute,
     )
     write_nnet(best, output, options.binary)
-    log(PROG, f"Finished combining neural nets, wrote model to {output}")
+    log(prog, f"Finished combining neural nets, wrote model to {output}")
 
 
 if __name__ == "__main__":
