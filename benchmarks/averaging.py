@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import copy_rate
-from benchmarks.paired import COLUMNS, Cost, against, begin, existing, kaldis, ours, parser, run, table
+from benchmarks.options import existing, few_and_many, one_line
+from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
 from benchmarks.step_job import NETWORKS, chosen, make_model
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__)
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="", help="one network")
-    p.add_argument("--counts", default="2,10", help="few and many models")
+    p.add_argument("--counts", type=few_and_many, default="2,10", help="few and many models (2,10)")
     options = p.parse_args(argv)
     networks = chosen(NETWORKS, options.only, options.networks)
     begin(options)
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(model: Path, name: str, options: argparse.Namespace) -> None:
     """Print the row of one model."""
-    few, many = map(int, options.counts.split(","))
+    few, many = options.counts
 
     def cost(command: Sequence[object]) -> Cost:
         costs = [run([*command, *[model] * n, model.parent / "average.raw"]) for n in (few, many)]

@@ -9,7 +9,6 @@ products take by themselves, and PyTorch's. Needs the extras cuda12 (or cuda13),
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -18,8 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paired import existing
+from benchmarks.options import existing, one_line
 from benchmarks.step_job import Network, prepare
+from egs.arguments import Parser, count
 from nnet import tree
 from nnet.backend import array_module, gpu_available
 from nnet.component import params
@@ -39,16 +39,20 @@ COLUMNS = ("network", "ours, ms", "without natural gradient", "products", "PyTor
 Step = Callable[[], Any]
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Test, measure, print; 1 if there is no GPU or a test fails."""
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(__doc__ or "")
     p.add_argument(
         "--networks", type=existing, required=True, help="folder with tdnnf.xconfig and lstm.xconfig"
     )
     p.add_argument("--only", default="", help="one network")
-    p.add_argument("--steps", type=int, default=30, help="steps that are timed together")
+    p.add_argument("--steps", type=count, default=30, help="steps that are timed together")
     p.add_argument("--no-tests", action="store_true", help="measure only")
     options = p.parse_args(argv)
+    networks = [n for n in NETWORKS if options.only in ("", n.name)]
+    if not networks:
+        raise ValueError(f"--only={options.only}: there are {', '.join(n.name for n in NETWORKS)}")
     if not gpu_available():
         print("no GPU can be used: nothing was measured", file=sys.stderr)
         return 1
@@ -57,10 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if subprocess.run([sys.executable, *words], cwd=HERE.parent, check=False).returncode:
             return 1
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
-    for network in NETWORKS:
-        if options.only in ("", network.name):
-            folder = HERE if network.name == "tdnnf17" else options.networks
-            print("| " + " | ".join(measure(network, folder, options.steps, "cuda")) + " |", flush=True)
+    for network in networks:
+        folder = HERE if network.name == "tdnnf17" else options.networks
+        print("| " + " | ".join(measure(network, folder, options.steps, "cuda")) + " |", flush=True)
     return 0
 
 

@@ -14,23 +14,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import products, rate_of_a_program
+from benchmarks.options import counts, one_line
 from benchmarks.paired import median, megabytes, ours, parser, row, set_threads, table
 from benchmarks.step_job import Network, prepare
 from benchmarks.train_step import COUNTS, per_minibatch
+from egs.arguments import count
 
 SEQUENCES, STANDARD = 32, 50
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__, repeats=1)
-    p.add_argument("--frames", default="25,50,100,200")
-    p.add_argument("--layers", default="4,8,16")
-    p.add_argument("--dim", type=int, default=512)
+    p.add_argument("--frames", type=counts, default="25,50,100,200", help="of a sequence (25,50,100,200)")
+    p.add_argument("--layers", type=counts, default="4,8,16", help="after the first (4,8,16)")
+    p.add_argument("--dim", type=count, default=512, help="of the hidden layers (512)")
     options = p.parse_args(argv)
     set_threads(options.threads)
     rate = rate_of_a_program()
-    layers, frames = ([int(n) for n in text.split(",")] for text in (options.layers, options.frames))
+    layers, frames = options.layers, options.frames
     table(
         "layers", "frames", "ms a minibatch", "us a frame and layer", "peak, MB", "floor, ms", "ours / floor"
     )

@@ -13,18 +13,22 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.floor import forward_products, rate_of_a_program
-from benchmarks.paired import COLUMNS, Cost, against, begin, existing, kaldis, ours, parser, run, table
+from benchmarks.options import existing, few_and_many, one_line
+from benchmarks.paired import COLUMNS, Cost, against, begin, kaldis, ours, parser, run, table
 from benchmarks.step_job import NETWORKS, Network, call, chosen, prepare
+from egs.arguments import count
 from nnet.formats.kinds import MATRIX, VECTOR
 from nnet.formats.tables import TableWriter, read_table
 from nnet.graph.network import Nnet
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown, then the largest difference of the outputs."""
     p = parser(__doc__)
@@ -32,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="tdnnf", help="the network")
-    p.add_argument("--utterances", default="1,17", help="few and many")
-    p.add_argument("--frames", type=int, default=1200, help="frames of an utterance")
-    p.add_argument("--chunk", type=int, default=150, help="frames of a chunk")
+    p.add_argument("--utterances", type=few_and_many, default="1,17", help="few and many (1,17)")
+    p.add_argument("--frames", type=count, default=1200, help="frames of an utterance (1200)")
+    p.add_argument("--chunk", type=count, default=150, help="frames of a chunk (150)")
     p.add_argument("--torch", action="store_true", help="time PyTorch too")
     p.add_argument("--torch-compiled", action="store_true", help="and what torch.compile makes of it")
     options = p.parse_args(argv)
@@ -46,14 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(network: Network, folder: Path, options: argparse.Namespace) -> None:
-    """Print the rows of one network."""
+    """Print the row of each peer, and how far its results are from ours."""
     nnet = prepare(network, options.networks, folder, (1, 1))
-    few, many = map(int, options.utterances.split(","))
-    inputs = {"few": write_inputs(nnet, folder, "few", few, options.frames)}
-    inputs["many"] = write_inputs(nnet, folder, "many", many, options.frames)
+    few, many = options.utterances
+    inputs = {
+        "few": write_inputs(nnet, folder, "few", few, options.frames),
+        "many": write_inputs(nnet, folder, "many", many, options.frames),
+    }
     model = folder / "trained.raw"  # with statistics for batch-norm
     call("nnet.programs.nnet3_train", "--use-gpu=no", folder / "model.raw", f"ark:{folder}/few.ark", model)
-    chunks = (many - few) * options.frames / options.chunk
     rule = f"--frames-per-chunk={options.chunk}"
 
     def cost(command: Sequence[object], name: str) -> Cost:
@@ -63,27 +68,31 @@ def measure(network: Network, folder: Path, options: argparse.Namespace) -> None
         )
         return large - small
 
+    peers = peers_of(options)
+    if options.torch_compiled:  # what was compiled is kept on disk, and then starts sooner
+        cost(torch("--compile"), "warm")
+    table(*COLUMNS)
+    frames = (many - few) * options.frames
+    against(
+        f"{network.name}, {frames} frames",
+        lambda: cost(ours("nnet3-compute", "--use-gpu=no"), "ours"),
+        {name: partial(cost, peer, name.split()[-1]) for name, peer in peers.items()},
+        options.repeats,
+        frames / options.chunk * forward_products(nnet, options.chunk) / rate_of_a_program(),
+    )
+    for name in peers:
+        largest = difference(folder / "ours.few", folder / f"{name.split()[-1]}.few")
+        print(f"\nlargest difference from {name}: {largest:.2g}")
+
+
+def peers_of(options: argparse.Namespace) -> dict[str, list[object]]:
+    """The command lines of those we are measured against, by name."""
     peers = {
         "Kaldi": kaldis(options.kaldi, "nnet3-compute", "--use-gpu=no"),
         "PyTorch eager": torch() if options.torch else None,
         "PyTorch compiled": torch("--compile") if options.torch_compiled else None,
     }
-    used = {name: peer for name, peer in peers.items() if peer}
-    if options.torch_compiled:  # what was compiled is kept on disk, and then starts sooner
-        cost(torch("--compile"), "warm")
-    table(*COLUMNS)
-    against(
-        f"{network.name}, {(many - few) * options.frames} frames",
-        lambda: cost(ours("nnet3-compute", "--use-gpu=no"), "ours"),
-        {name: lambda name=name: cost(used[name], name.split()[-1]) for name in used},  # type: ignore[misc]
-        options.repeats,
-        chunks * forward_products(nnet, options.chunk) / rate_of_a_program(),
-    )
-    for name in used:
-        last = name.split()[-1]
-        print(
-            f"\nlargest difference from {name}: {difference(folder / 'ours.few', folder / f'{last}.few'):.2g}"
-        )
+    return {name: peer for name, peer in peers.items() if peer}
 
 
 def torch(*more: str) -> list[object]:

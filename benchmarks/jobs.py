@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.floor import products, rate_of_a_program
+from benchmarks.options import counts, existing, one_line
 from benchmarks.paired import (
     COLUMNS,
     Cost,
     against,
     begin,
-    existing,
     kaldis,
     ours,
     parser,
@@ -29,10 +29,12 @@ from benchmarks.paired import (
     table,
 )
 from benchmarks.step_job import NETWORKS, Network, chosen, prepare
+from egs.arguments import count
 
 COUNTS = (2, 6)
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__)
@@ -40,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="tdnnf", help="the network")
-    p.add_argument("--jobs", default="1,2,4")
-    p.add_argument("--cores", type=int, default=2)
+    p.add_argument("--jobs", type=counts, default="1,2,4", help="how many beside each other (1,2,4)")
+    p.add_argument("--cores", type=count, default=2, help="of the machine (2)")
     options = p.parse_args(argv)
     network = chosen(NETWORKS, options.only, options.networks)[0]
     begin(options)
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nnet = prepare(network, options.networks, Path(folder), COUNTS)
         set_threads(1)
         floor = products(nnet, network) / rate_of_a_program()
-        for jobs in map(int, options.jobs.split(",")):
+        for jobs in options.jobs:
             measure(network, Path(folder), options, jobs, floor / options.cores)
     return 0
 

@@ -18,6 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.options import existing
+from egs.arguments import Parser, count
+
 COLUMNS = (
     "what",
     "peer",
@@ -64,7 +67,7 @@ def run(
 ) -> Cost:
     """Run a command quietly in `folder`, `env` added to its environment.
 
-    Raises RuntimeError with its last lines if it fails.
+    Raises ValueError with the last it said if it fails.
     """
     return run_beside([command], env, folder)
 
@@ -75,7 +78,6 @@ def run_beside(
     folder: str | os.PathLike[str] = ".",
 ) -> Cost:
     """Run commands at the same time until all have ended; processor times added, the largest memory."""
-    costs = []
     with tempfile.TemporaryFile() as log:
         start = time.monotonic()
         children = [
@@ -89,17 +91,22 @@ def run_beside(
             )
             for command in commands
         ]
-        for child in children:
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            costs.append((usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
+        costs = [_wait(child) for child in children]
         wall = time.monotonic() - start
         if any(child.returncode for child in children):
             log.seek(0)
-            raise RuntimeError(f"{commands[0][0]} failed: {log.read().decode(errors='replace')[-400:]}")
+            said = " ".join(log.read().decode(errors="replace")[-400:].split())
+            raise ValueError(f"{commands[0][0]} failed: {said}")
     memory = max(memory for _, memory in costs)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Cost(wall, sum(cpu for cpu, _ in costs), memory if memory > own else math.nan)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """Processor seconds, and peak memory in MB, of a program that ends."""
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def compare(ours: Callable[[], Cost], peer: Callable[[], Cost], repeats: int) -> Comparison:
@@ -119,18 +126,11 @@ def compare(ours: Callable[[], Cost], peer: Callable[[], Cost], repeats: int) ->
     )
 
 
-def existing(folder: str) -> Path:
-    """The value of an option that names a directory."""
-    if not Path(folder).is_dir():
-        raise argparse.ArgumentTypeError(f"there is no directory {folder}")
-    return Path(folder)
-
-
-def parser(doc: str | None, repeats: int = 3) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--repeats", type=int, default=repeats, help="pairs of runs")
-    made.add_argument("--threads", type=int, default=1, help="BLAS threads of every program")
+def parser(doc: str | None, repeats: int = 3) -> Parser:
+    """The options that all comparisons have."""
+    made = Parser(doc or "")
+    made.add_argument("--repeats", type=count, default=repeats, help=f"pairs of runs ({repeats})")
+    made.add_argument("--threads", type=count, default=1, help="BLAS threads of every program (1)")
     found = os.environ.get("KALDI_BIN")
     made.add_argument(
         "--kaldi", type=existing, default=Path(found) if found else None, help="Kaldi's nnet3bin (KALDI_BIN)"
@@ -148,10 +148,11 @@ def begin(options: argparse.Namespace) -> None:
     """Set the threads, and tell whose BLAS computes with which kernels: a fair peer knows this processor.
 
     An OpenBLAS that does not know it falls back to kernels without AVX; OPENBLAS_CORETYPE names others.
+    Raises ValueError if --kaldi holds no program of Kaldi's.
     """
     set_threads(options.threads)
     if options.kaldi and not any(options.kaldi.glob("nnet3-*")):
-        sys.exit(
+        raise ValueError(
             f"{options.kaldi} holds no program of Kaldi's nnet3 (--kaldi, KALDI_BIN): nothing to compare with"
         )
     kaldi = kaldis(options.kaldi, "nnet3-info", os.devnull)

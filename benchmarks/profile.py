@@ -10,7 +10,6 @@ microsecond a call.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections import defaultdict
@@ -18,8 +17,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paired import existing, row, table
+from benchmarks.options import existing, one_line
+from benchmarks.paired import row, table
 from benchmarks.step_job import NETWORKS, Network, chosen, prepare
+from egs.arguments import Parser, count
 from nnet import trainer as training
 from nnet.examples.stream import read_minibatches
 from nnet.flat import Flat
@@ -56,14 +57,15 @@ class Stopwatch:
         return timed
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(__doc__ or "")
     p.add_argument(
         "--networks", type=existing, required=True, help="folder with tdnn.xconfig, tdnnf.xconfig, ..."
     )
     p.add_argument("--only", default="", help="one network")
-    p.add_argument("--minibatches", type=int, default=8)
+    p.add_argument("--minibatches", type=count, default=8, help="that are timed (8)")
     options = p.parse_args(argv)
     for network in chosen(NETWORKS, options.only, options.networks):
         with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.options import one_line
 from benchmarks.paired import COLUMNS, against, begin, kaldis, median, ours, parser, run, table
 from benchmarks.step_job import call
 
@@ -23,6 +24,7 @@ output-layer name=output dim=96
 """
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     options = parser(__doc__, repeats=5).parse_args(argv)

@@ -32,12 +32,14 @@ NETWORKS = (Network("tdnn", 256, 8), Network("tdnnf", 32, 50), Network("lstm", 6
 
 
 def chosen(networks: Sequence[Network], only: str, xconfigs: Path) -> list[Network]:
-    """Those of `networks` that have an xconfig, or `only` one. Ends the program if there is none."""
+    """Those of `networks` that have an xconfig, or `only` one. Raises ValueError if there is none."""
     names = [only] if only else [n.name for n in networks]
     found = [n for n in networks if n.name in names and (xconfigs / f"{n.name}.xconfig").is_file()]
     if not found:
         known = ", ".join(n.name for n in networks)
-        sys.exit(f"{xconfigs} has no {' or '.join(names)}.xconfig to measure; --only may name {known}")
+        raise ValueError(
+            f"{xconfigs} has no {' or '.join(names)}.xconfig to measure; --only may name {known}"
+        )
     return found
 
 
@@ -92,5 +94,8 @@ def _indexes(frames: range, n: int) -> np.ndarray:
 
 
 def call(module: str, *arguments: object) -> None:
-    """Run one of our programs quietly; raises CalledProcessError with what it said."""
-    subprocess.run([sys.executable, "-m", module, *map(str, arguments)], check=True, capture_output=True)
+    """Run one of our programs quietly. Raises ValueError with the last line it said if it fails."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"{module} failed: {done.stderr.strip().rpartition(chr(10))[2]}")

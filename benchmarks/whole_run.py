@@ -19,7 +19,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.paired import Cost, begin, compare, existing, row, run, table
+from benchmarks.options import existing, need, one_line
+from benchmarks.paired import Cost, begin, compare, row, run, table
+from egs.arguments import Parser, count, positive
 from egs.fsdd.training import SETTINGS, XCONFIG
 from egs.recipe import training_options, write_configs
 from nnet.formats.kinds import GENERAL_MATRIX
@@ -31,19 +33,19 @@ KIND = re.compile(r"(?P<kind>.*?)(\.[0-9.]*)?\.log")
 ENDED = re.compile(r"^# Accounting: time=(?P<wall>\d+) threads=\d+( cpu=(?P<cpu>[0-9.]+))?", re.MULTILINE)
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print tables in markdown."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__ or "")
     parser.add_argument("--data", type=existing, required=True, help="Kaldi's directories of the corpus")
-    parser.add_argument("--jobs", type=int, default=2, help="parallel jobs")
-    parser.add_argument("--epochs", type=float, default=4.0)
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--jobs", type=count, default=2, help="parallel jobs (2)")
+    parser.add_argument("--epochs", type=positive, default=4.0, help="passes over the data (4)")
+    parser.add_argument("--repeats", type=count, default=1, help="pairs of runs (1)")
     parser.add_argument("--stages", action="store_true", help="where our time goes")
     parser.add_argument("--kaldi", type=existing, help="Kaldi's src, with its programs")
     parser.add_argument("--kaldi-steps", type=existing, help="a directory with Kaldi's steps and utils")
     o = parser.parse_args(argv)
+    need(o.data, "data/train/feats.scp", "exp/ali/tree", "exp/ali/ali.1.gz")
     with tempfile.TemporaryDirectory() as folder:
         begin(argparse.Namespace(threads=1, kaldi=o.kaldi / "nnet3bin" if o.kaldi else None))
         o.features = with_durations(o.data / "data/train", Path(folder) / "train")

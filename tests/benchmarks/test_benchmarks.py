@@ -16,9 +16,10 @@ from benchmarks import (
     train_step,
     whole_run,
 )
+from benchmarks.options import one_line
 from benchmarks.paired import Cost, compare, kernels, median, run, run_beside
 from benchmarks.profile import Stopwatch
-from benchmarks.step_job import Network
+from benchmarks.step_job import Network, call
 from tests.benchmarks.test_train_step import XCONFIG
 from tests.steps.corpus import make_corpus
 
@@ -151,7 +152,7 @@ def test_costs_subtract_and_medians_keep_the_largest_memory():
 
 
 def test_a_program_that_fails_says_why():
-    with pytest.raises(RuntimeError, match="no such luck"):
+    with pytest.raises(ValueError, match="no such luck"):
         run(["sh", "-c", "echo no such luck >&2; exit 3"])
 
 
@@ -171,17 +172,63 @@ def test_copies_have_a_rate():
 
 
 @pytest.mark.parametrize("module", [averaging, inference, jobs, profile, train_step])
-def test_a_network_that_is_not_there_is_named(module, networks):
-    with pytest.raises(SystemExit, match=r"has no other.xconfig to measure; --only may name tdnn"):
-        module.main([*networks, "--only", "other"])
+def test_a_network_that_is_not_there_is_named(module, networks, capsys):
+    assert module.main([*networks, "--only", "other"]) == 1
+    error = capsys.readouterr().err
+    assert "has no other.xconfig to measure; --only may name tdnn" in error and error.count("\n") == 1
 
 
-def test_a_folder_that_is_not_there_is_named(capsys):
-    with pytest.raises(SystemExit):
-        inference.main(["--networks", "/no/such/folder"])
-    assert "argument --networks: there is no directory /no/such/folder" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("module", "words", "message"),
+    [
+        (inference, ["--networks", "/no/such/folder"], "--networks: there is no directory /no/such/folder"),
+        (averaging, ["--networks=.", "--repeats=0"], "--repeats: 0 is less than 1"),
+        (averaging, ["--networks=.", "--counts=2"], "--counts: 2: expected FEW,MANY, the second larger"),
+        (averaging, ["--networks=.", "--counts=3,3"], "--counts: 3,3: expected FEW,MANY"),
+        (growth, ["--frames=0"], "--frames: 0 is less than 1"),
+        (growth, ["--layers=4,x"], "--layers: invalid counts value: '4,x'"),
+        (jobs, ["--networks=.", "--cores=0"], "--cores: 0 is less than 1"),
+        (profile, ["--networks=.", "--minibatches=0"], "--minibatches: 0 is less than 1"),
+        (startup, ["--threads=-1"], "--threads: -1 is less than 1"),
+        (whole_run, ["--data=.", "--epochs=0"], "--epochs: 0 is not greater than 0"),
+    ],
+)
+def test_wrong_options_end_in_one_line(module, words, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        module.main(words)
+    error = capsys.readouterr().err
+    assert left.value.code == 1 and message in error and error.count("\n") == 1
 
 
-def test_a_folder_without_kaldis_programs_is_no_silent_peer(networks, tmp_path):
-    with pytest.raises(SystemExit, match="holds no program of Kaldi's nnet3"):
-        averaging.main([*networks, "--kaldi", str(tmp_path)])
+@pytest.mark.parametrize("module", [examples, whole_run])
+def test_a_folder_that_is_no_corpus_is_named_with_what_it_lacks(module, tmp_path, capsys):
+    assert module.main(["--data", str(tmp_path)]) == 1
+    line = f"error: --data={tmp_path}: there is no {tmp_path}/data/train/feats.scp\n"
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.slow
+def test_more_utterances_than_there_are_cannot_be_measured(data, capsys):
+    assert examples.main([*data, "--utterances", "2,9999"]) == 1
+    error = capsys.readouterr().err
+    assert "utterances: give smaller --utterances" in error and error.count("\n") == 1
+
+
+def test_a_program_of_ours_that_fails_is_told_of_in_one_line(tmp_path):
+    with pytest.raises(ValueError, match=r"nnet3_info failed: ERROR .*no-such\.raw") as caught:
+        call("nnet.programs.nnet3_info", tmp_path / "no-such.raw")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interrupt_ends_a_benchmark_with_a_line(capsys):
+    @one_line
+    def main(argv=None):
+        raise KeyboardInterrupt
+
+    assert main() == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_folder_without_kaldis_programs_is_no_silent_peer(networks, tmp_path, capsys):
+    assert averaging.main([*networks, "--kaldi", str(tmp_path)]) == 1
+    assert "holds no program of Kaldi's nnet3" in capsys.readouterr().err
