@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.paired import existing, parser, row, set_threads, table
+from benchmarks.options import existing, one_line
+from benchmarks.paired import parser, row, set_threads, table
 from benchmarks.step_job import Network, example, make_model
 from nnet.backend import Array, array_module, gpu_available, to_device
 from nnet.chain.den_graph import make_den_fst
@@ -48,6 +48,7 @@ COLUMNS = (
 )
 
 
+@one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print a table in markdown."""
     p = parser(__doc__, repeats=5)
@@ -55,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--gpu", action="store_true", help="compute there")
     options = p.parse_args(argv)
     if options.gpu and not gpu_available():
-        print("no GPU can be used: nothing was measured", file=sys.stderr)
-        return 1
+        raise ValueError("--gpu: no GPU can be used")
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), options)
