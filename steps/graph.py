@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,27 @@ class GraphOptions:
 CHAIN = GraphOptions(self_loop_scale=1.0)  # what decoding with chain models wants
 
 
+@dataclass
+class _Beginning:
+    """What pronunciations that begin alike go on with: longer beginnings by phone, and words that end with
+    one phone more, as (phone, word, cost).
+    """
+
+    longer: dict[int, _Beginning] = field(default_factory=dict)
+    ends: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def add(self, phones: Sequence[int], word: int, cost: float) -> None:
+        """A pronunciation of a word."""
+        at = self
+        for phone in phones[:-1]:
+            at = at.longer.setdefault(phone, _Beginning())
+        at.ends += [(phone, word, cost) for phone in phones[-1:]]
+
+    def least(self) -> float:
+        """The lowest cost of a word that begins so."""
+        return min([cost for _, _, cost in self.ends] + [b.least() for b in self.longer.values()])
+
+
 class PhoneGraph:
     """A transducer being built from phones to words: words and silence between its states (Kaldi's L o G).
 
@@ -54,22 +75,28 @@ class PhoneGraph:
         self._arc(source, target, 0, 0, -log(1 - p))
         self._arc(source, target, silence, 0, -log(p))
 
-    def word(self, source: int, target: int, word: str, cost: float) -> None:
-        """All pronunciations of a word from `source` to `target`. Raises ValueError if the lexicon lacks
-        it.
+    def words(self, source: int, target: int, words: Sequence[str]) -> None:
+        """All pronunciations of equally likely `words` from `source` to `target`, in a tree: those that begin
+        alike share states. Each word stands on its last phone. Raises ValueError if the lexicon lacks one.
         """
-        if word not in self.lang.lexicon:
-            raise ValueError(f"the lexicon has no word {word!r}")
-        pronunciations = self.lang.lexicon[word]
-        cost += log(len(pronunciations)) + self.options.word_penalty
-        for phones in pronunciations:
-            at = source
-            for i, phone in enumerate(phones):
-                last = i == len(phones) - 1
-                after = target if last else self.state()
-                label, own = (self.lang.words[word], cost) if i == 0 else (0, 0.0)
-                self._arc(at, after, self.lang.phones[phone], label, own)
-                at = after
+        tree = _Beginning()
+        for word in words:
+            if word not in self.lang.lexicon:
+                raise ValueError(f"the lexicon has no word {word!r}")
+            pronunciations = self.lang.lexicon[word]
+            cost = log(len(words)) + log(len(pronunciations)) + self.options.word_penalty
+            for phones in pronunciations:
+                tree.add([self.lang.phones[p] for p in phones], self.lang.words[word], cost)
+        self._grow(tree, source, target, 0.0)
+
+    def _grow(self, tree: _Beginning, source: int, target: int, paid: float) -> None:
+        """Arcs for a tree; costs come as early as the words below have them in common (`paid` so far)."""
+        for phone, word, cost in tree.ends:
+            self._arc(source, target, phone, word, cost - paid)
+        for phone, longer in tree.longer.items():
+            at, least = self.state(), longer.least()
+            self._arc(source, at, phone, 0, least - paid)
+            self._grow(longer, at, target, least)
 
     def _arc(self, source: int, target: int, phone: int, word: int, cost: float) -> None:
         self.rows[source].append((phone, word, cost, target))
@@ -84,13 +111,10 @@ class PhoneGraph:
 def word_loop(lang: Lang, options: GraphOptions = GraphOptions()) -> Fst:
     """Any sequence of words, each as likely as the others, optional silence around them, out of phones."""
     graph = PhoneGraph(lang, options)
-    loop = graph.state()
+    loop, end = graph.state(), graph.state()
     graph.optional_silence(0, loop)
-    words = [w for w in lang.lexicon if w != options.unknown]
-    for word in words:
-        end = graph.state()
-        graph.word(loop, end, word, log(len(words)))
-        graph.optional_silence(end, loop)
+    graph.words(loop, end, [w for w in lang.lexicon if w != options.unknown])
+    graph.optional_silence(end, loop)
     return graph.fst(loop)
 
 
@@ -101,8 +125,7 @@ def word_sequence(lang: Lang, slots: Sequence[Sequence[str]], options: GraphOpti
     graph.optional_silence(0, place)
     for words in slots:
         end, after = graph.state(), graph.state()
-        for word in words:
-            graph.word(place, end, word, log(len(words)))
+        graph.words(place, end, words)
         graph.optional_silence(end, after)
         place = after
     return graph.fst(place)

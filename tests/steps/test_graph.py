@@ -17,7 +17,7 @@ from nnet.formats.transitions import TransitionModel, transition_model
 from nnet.formats.tree import ContextTree, monophone_tree
 from nnet.fst.arrays import Fst
 from steps.graph import GraphOptions, decoding_graph, to_kaldifst, word_loop, word_sequence, write_graph
-from steps.lang import Lang
+from steps.lang import Lang, make_lang
 from steps.search import best_path, read_fst
 from tests.steps.toy import toy_ids, toy_lang
 
@@ -103,6 +103,38 @@ def test_the_cost_of_a_path_is_that_of_its_transitions_words_and_silences(tmp_pa
     cost = kaldifst.get_linear_symbol_sequence(best)[3]
     expected = log(2) - 2 * log(0.8) - 0.1 * (4 * log(0.75) + 6 * log(0.25))
     assert float(cost.value) == pytest.approx(expected, rel=1e-5)
+
+
+def test_words_that_begin_alike_share_states_and_keep_their_costs() -> None:
+    lexicon = {
+        "see": [("s", "i")],
+        "sea": [("s", "i")],
+        "seed": [("s", "i", "d")],
+        "seek": [("s", "i", "k"), ("s", "e", "k")],
+        "do": [("d", "u")],
+    }
+    lang = make_lang(lexicon)
+    fst = word_sequence(lang, [list(lexicon)], GraphOptions(silence_probability=0.5, word_penalty=0.25))
+    phone, word = ({n: w for w, n in table.items()} for table in (lang.phones, lang.words))
+    rows, found, waiting = fst.lists(), {}, [(fst.start, (), (), 0.0)]
+    while waiting:
+        s, phones, words, cost = waiting.pop()
+        if np.isfinite(fst.finals[s]):
+            found[phones, words] = cost
+        for i, o, w, t in rows[s]:
+            waiting.append(
+                (t, phones + ((phone[i],) if i else ()), words + ((word[o],) if o else ()), cost + w)
+            )
+    silence = (lang.silence,)
+    for w, pronunciations in lexicon.items():
+        for p in pronunciations:
+            for key in ((a + p + b, (w,)) for a in ((), silence) for b in ((), silence)):
+                expected = log(5) + log(len(pronunciations)) + 0.25 + 2 * log(2)
+                assert found.pop(key) == pytest.approx(expected, rel=1e-5)
+    assert not found
+    inner = {(s, i) for s, row in enumerate(rows) for i, o, _, _ in row if i and not o}
+    assert len(inner) == sum(i > 0 and o == 0 for row in rows for i, o, _, _ in row)
+    assert sum(phone.get(i) == "s" for row in rows for i, _, _, _ in row) == 1
 
 
 def test_a_word_without_pronunciation_is_named(tmp_path: Path) -> None:
