@@ -13,6 +13,7 @@ from nnet.fst.compose import compose
 from nnet.fst.epsilons import remove_epsilons
 from nnet.fst.local_epsilons import remove_epsilons_locally
 from nnet.fst.order import sort_arcs
+from nnet.fst.properties import is_sorted
 from nnet.supervision import Supervision
 
 LIMIT = 1 << 30  # more frames than any utterance has
@@ -31,7 +32,8 @@ def normalized(acceptor: Fst, normalization_fst: Fst) -> Fst:
     """`acceptor` with the costs of `normalization_fst`; empty if that allows none of its paths
     (AddWeightToSupervisionFstE2e).
     """
-    return compose(remove_epsilons(acceptor), sort_arcs(normalization_fst), "second")
+    known = normalization_fst if is_sorted(normalization_fst) else sort_arcs(normalization_fst)
+    return compose(remove_epsilons(acceptor), known, "second")
 
 
 def shortest_length(acceptor: Fst) -> int:

@@ -14,6 +14,7 @@ from nnet.formats.topology import topology
 from nnet.formats.transitions import TransitionModel, transition_model
 from nnet.formats.tree import ContextTree, monophone_tree
 from nnet.fst.arrays import Fst
+from nnet.fst.order import sort_arcs
 from nnet.objectives.chain.denominator import DenominatorGraph
 from nnet.objectives.chain.objective import ChainOptions, chain_objective
 from tests.nnet.chain.graphs import CHAIN
@@ -89,3 +90,17 @@ def test_what_the_denominator_cannot_say_is_empty() -> None:
     lm = estimate_phone_lm([[1, 2]], PhoneLmOptions(2, 10, 1))
     norm = normalization_fst(make_den_fst(tree, transitions, lm))
     assert normalized(pdf_acceptor(training_graph([3, 3]), transitions), norm).start < 0
+
+
+def test_arcs_of_equal_labels_keep_the_order_of_a_sorted_normalization_fst() -> None:
+    """Kaldi does not sort it again; the C++ library's sort would change the order of equal labels."""
+    count = 40
+    arcs = [(0, label, label, float(k), k + 1) for k, label in enumerate(sorted([1] * 3 + [2] * (count - 3)))]
+    known = Fst.from_arcs(arcs, [np.inf] + [0.0] * count)
+    again = sort_arcs(known)
+    assert not np.array_equal(again.weights, known.weights)
+    found = normalized(Fst.linear([2]), known)
+    assert found.weights.tolist() == known.weights[known.ilabels == 2].tolist()
+    backwards = Fst.from_lists([row[::-1] for row in known.lists()], known.finals)
+    unsorted = normalized(Fst.linear([2]), backwards)
+    assert sorted(unsorted.weights.tolist()) == found.weights.tolist()
