@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,22 @@ class Kernel:
         self.name, self.types, self._launcher = name, types, launcher
 
     def __call__(self, grid: tuple, block: tuple, args: tuple) -> None:
+        self.bound(grid, block, args)()
+
+    def bound(self, grid: tuple, block: tuple, args: tuple) -> Callable[[], None]:
+        """A launch with these arguments, which can be made more than once."""
         grid, block = (tuple(g) + (1,) * (3 - len(g)) for g in (grid, block))
         if min(grid) < 1 or max(grid[1:]) > 65535 or not 1 <= np.prod(block) <= 1024:
             raise ValueError(f"{self.name}: grid {grid} and block {block} are beyond what CUDA launches")
         if len(args) != len(self.types):
             raise TypeError(f"{self.name} takes {len(self.types)} arguments, {len(args)} were given")
         values = [_argument(self.name, t, a) for t, a in zip(self.types, args)]
-        self._launcher(*(ctypes.c_uint(n) for n in (*grid, *block)), ctypes.c_int(self.backwards), *values)
+        extent = [ctypes.c_uint(n) for n in (*grid, *block)]
+
+        def launch(held: tuple = args) -> None:  # what is pointed to stays alive
+            self._launcher(*extent, ctypes.c_int(self.backwards), *values)
+
+        return launch
 
 
 def parameters(text: str) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.emulation.streams import perform, refuse
+
 INVALID_VALUE = 7  # CUBLAS_STATUS_INVALID_VALUE
 TYPES = {0: np.float32, 1: np.float64}
 ALLOWED = {(0, 68), (0, 77), (1, 70)}  # types of data and of computing that go together
@@ -20,12 +22,14 @@ class Cublas:
         self.handles = 0
 
     def cublasCreate_v2(self, handle: Any) -> int:
+        refuse("cublasCreate")
         self.handles += 1
         handle._obj.value = 100 + self.handles
         self.calls.append(("create",))
         return 0
 
     def cublasSetStream_v2(self, handle: ctypes.c_void_p, stream: ctypes.c_void_p) -> int:
+        refuse("cublasSetStream, which takes the workspace away")
         self.calls.append(("stream", handle.value, stream.value))
         return 0
 
@@ -49,8 +53,12 @@ class Cublas:
         A = _columns_first(a, *((k, m) if op_a else (m, k)), lda, type_a)
         B = _columns_first(b, *((n, k) if op_b else (k, n)), ldb, type_a)
         C = _columns_first(c, m, n, ldc, type_a)
-        product = alpha._obj.value * ((A.T if op_a else A) @ (B.T if op_b else B))
-        C[...] = product if beta._obj.value == 0 else product + beta._obj.value * C  # 0 * NaN counts as 0
+
+        def work() -> None:
+            product = alpha._obj.value * ((A.T if op_a else A) @ (B.T if op_b else B))
+            C[...] = product if beta._obj.value == 0 else product + beta._obj.value * C  # 0 * NaN counts as 0
+
+        perform(work)
         return 0
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from tests.emulation import streams
 from tests.emulation.compiler import Module
+from tests.emulation.streams import made, perform, refuse
 
 transfers: Counter[str] = Counter()  # "to host", "to device", "launches"
+# CuPy gives these to cuBLAS, or sends them a list of addresses: neither works during capture
+NOT_IN_GRAPHS = {"matmul", "dot", "vdot", "einsum", "tensordot", "concatenate", "stack", "take", "reduceat"}
 OPERATORS = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift lt le gt ge eq ne"
 
 
@@ -31,7 +36,15 @@ class ndarray:
     def data(self) -> SimpleNamespace:
         return SimpleNamespace(ptr=self.host.ctypes.data)
 
+    def set(self, host: np.ndarray, stream: Any = None) -> None:
+        """A copy from the host, on `stream`."""
+        refuse("a copy from the host")
+        assert host.shape == self.host.shape and host.dtype == self.host.dtype
+        transfers["to device"] += 1
+        (stream or streams.State.stream).copy(self.host, host)
+
     def get(self) -> np.ndarray:
+        refuse("a copy to the host")
         transfers["to host"] += 1
         return self.host.copy()
 
@@ -66,19 +79,21 @@ class ndarray:
         return (wrap(part) for part in self.host)
 
     def __getitem__(self, key: Any) -> Any:
-        return wrap(self.host[_index(key)])
+        at = _index(key, reading=True)
+        return _result(lambda: self.host[at], (self,))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.host[_index(key)] = unwrap(value)
+        at, given = _index(key), unwrap(value)
+        perform(lambda: self.host.__setitem__(at, given))
 
     def __neg__(self) -> Any:
-        return wrap(-self.host)
+        return _result(lambda: -self.host)
 
     def __invert__(self) -> Any:
-        return wrap(~self.host)
+        return _result(lambda: ~self.host)
 
     def __abs__(self) -> Any:
-        return wrap(abs(self.host))
+        return _result(lambda: abs(self.host))
 
 
 ndarray.__module__ = "cupy"
@@ -86,21 +101,44 @@ ndarray.__module__ = "cupy"
 
 def _operator(name: str) -> None:
     def plain(self: ndarray, other: Any) -> Any:
-        value = getattr(self.host, f"__{name}__")(unwrap(other))
-        return value if value is NotImplemented else wrap(value)
+        return _between(f"__{name}__", self, other)
 
     def reflected(self: ndarray, other: Any) -> Any:
-        value = getattr(self.host, f"__r{name}__")(unwrap(other))
-        return value if value is NotImplemented else wrap(value)
+        return _between(f"__r{name}__", self, other)
 
     def in_place(self: ndarray, other: Any) -> Any:
-        getattr(self.host, f"__i{name}__")(unwrap(other))
+        given = unwrap(other)
+        perform(lambda: getattr(self.host, f"__i{name}__")(given))
         return self
 
     setattr(ndarray, f"__{name}__", plain)
     if hasattr(np.ndarray, f"__r{name}__"):
         setattr(ndarray, f"__r{name}__", reflected)
         setattr(ndarray, f"__i{name}__", in_place)
+
+
+def _between(name: str, a: ndarray, b: Any) -> Any:
+    if "matmul" in name:
+        refuse(name)
+    given = unwrap(b)
+    with np.errstate(all="ignore") if streams.capturing() else nullcontext():
+        value = getattr(a.host, name)(given)
+    return value if value is NotImplemented else _result(lambda: getattr(a.host, name)(given), value=value)
+
+
+def _result(call: Any, of: tuple = (), value: Any = None) -> Any:
+    """What `call` gives; views of arrays `of` are no work, everything else a graph does when it is launched."""
+    if not streams.capturing():
+        return wrap(call() if value is None else value)
+    with np.errstate(all="ignore"):
+        value = call() if value is None else value
+    if isinstance(value, tuple):
+        return tuple(wrap(made(lambda i=i: call()[i])) for i in range(len(value)))
+    if not isinstance(value, (np.ndarray, np.generic)):
+        return value
+    if any(isinstance(value, np.ndarray) and np.may_share_memory(value, a.host) for a in of):
+        return wrap(value)
+    return wrap(made(call))
 
 
 for _name in OPERATORS.split():
@@ -128,24 +166,37 @@ def unwrap(value: Any) -> Any:
     return value
 
 
-def _index(key: Any) -> Any:
+def _index(key: Any, reading: bool = False) -> Any:
     if isinstance(key, tuple):
-        return tuple(_index(k) for k in key)
+        return tuple(_index(k, reading) for k in key)
     if isinstance(key, ndarray):
-        if key.dtype == bool:
+        if key.dtype == bool and reading:
+            refuse("a result of unknown size")
             transfers["to host"] += 1  # the size of the result
         return key.host
     if isinstance(key, (list, np.ndarray)):
+        refuse("an index of the host")
         transfers["to device"] += 1
     return key
 
 
 def _call(function: Any, *args: Any, **options: Any) -> Any:
-    out = options.get("out")
-    value = function(*(unwrap(a) for a in args), **{k: unwrap(v) for k, v in options.items()})
-    if out is None:
-        return wrap(value)
-    return out[0] if isinstance(out, tuple) else out
+    out, name = options.get("out"), getattr(function, "__name__", "")
+    if name in NOT_IN_GRAPHS:
+        refuse(name)
+    given, how = [unwrap(a) for a in args], {k: unwrap(v) for k, v in options.items()}
+
+    def call() -> Any:
+        return function(*given, **how)
+
+    if out is not None or name in ("fill", "copyto"):
+        perform(call)
+        return out[0] if isinstance(out, tuple) else out
+    if name in ("empty", "empty_like"):
+        return wrap(made(call, filled=False))
+    of = tuple(a for a in args if isinstance(a, ndarray))
+    bound = getattr(function, "__self__", None)
+    return _result(call, (*of, ndarray(bound)) if isinstance(bound, np.ndarray) else of)
 
 
 def _method(function: Any) -> Any:
@@ -155,7 +206,8 @@ def _method(function: Any) -> Any:
 def asarray(x: Any, dtype: Any = None) -> ndarray:
     """`x` on the device; uploads are counted."""
     if isinstance(x, ndarray):
-        return ndarray(np.asarray(x.host, dtype))
+        return _result(lambda: np.asarray(x.host, dtype), (x,))
+    refuse("a copy from the host")
     transfers["to device"] += 1
     return ndarray(np.array(x, dtype))
 
@@ -171,7 +223,7 @@ class RawModule:
 
         def launch(grid: tuple, block: tuple, args: tuple) -> None:
             transfers["launches"] += 1
-            kernel(grid, block, args)
+            perform(kernel.bound(grid, block, args))
 
         return launch
 
@@ -213,7 +265,9 @@ def module() -> ModuleType:
     runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError, free=lambda p: None)
     cupy.cuda = SimpleNamespace(runtime=runtime)
     cupy.cuda.Device = lambda: SimpleNamespace(id=0)
-    cupy.cuda.get_current_stream = lambda: SimpleNamespace(ptr=7, synchronize=lambda: None)
+    cupy.cuda.get_current_stream = lambda: streams.State.stream
+    cupy.cuda.Stream, cupy.cuda.Event = streams.Stream, streams.Event
+    cupy.cuda.MemoryPool, cupy.cuda.using_allocator = streams.MemoryPool, streams.using_allocator
     cupy.cuda.alloc = lambda size: SimpleNamespace(ptr=4096, size=size)
     return cupy
 
@@ -226,4 +280,5 @@ def extras() -> ModuleType:
         np.add.at(out.host, _index(rows), x.host)
 
     cupyx.scatter_add = scatter_add
+    cupyx.empty_pinned = np.empty
     return cupyx

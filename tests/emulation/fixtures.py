@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from nnet.kernels import products
-from tests.emulation import device
+from tests.emulation import device, streams
 from tests.emulation.compiler import COMPILER
 from tests.emulation.cublas import Cublas
 
@@ -24,4 +24,5 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setitem(sys.modules, "cupyx", device.extras())
     monkeypatch.setattr(products, "load_functions", Cublas)
     device.transfers.clear()
+    streams.State.stream, streams.State.pool, streams.State.recorded = streams.NULL, None, None
     yield module

@@ -102,18 +102,16 @@ def test_precision_is_chosen_by_call(emulated):
     assert [c[1] for c in library.functions.calls if c[0] == "gemm"] == [68, 77, 68, 70]
 
 
-def test_memory_is_given_again_with_another_stream(emulated, monkeypatch):
+def test_memory_is_given_again_with_another_stream(emulated):
     calls = products._library(emulated).functions.calls
     x = to_device(np.ones((2, 2), np.float32))
     multiply(x, x)
     multiply(x, x)
-    stream = emulated.cuda.get_current_stream()
-    stream.ptr = 8
-    monkeypatch.setattr(emulated.cuda, "get_current_stream", lambda: stream)
-    multiply(x, x)
+    with emulated.cuda.Stream(non_blocking=True) as stream:
+        multiply(x, x)
     room = ("workspace", 101, 4096, products.WORKSPACE)
-    once = [("stream", 101, 7), room, ("gemm", 68), ("gemm", 68)]
-    assert calls == [("create",), *once, ("stream", 101, 8), room, ("gemm", 68)]
+    once = [("stream", 101, None), room, ("gemm", 68), ("gemm", 68)]
+    assert calls == [("create",), *once, ("stream", 101, stream.ptr), room, ("gemm", 68)]
 
 
 def test_a_refusal_is_an_error(emulated, monkeypatch):
