@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
 from nnet.backend import array_module, gpu_available, gpu_count, to_device
 from nnet.kernels.products import use_tf32
-from nnet.minibatch import DenseTarget, Minibatch
+from nnet.minibatch import ChainTarget, DenseTarget, Minibatch, SparseTarget, Target
 
 CHOICES = ("yes", "no", "optional", "wait", "true", "false")
 SECONDS_BETWEEN_TRIES = 5.0
@@ -50,11 +51,24 @@ def allow_tf32(wanted: bool) -> None:
     use_tf32(array_module(to_device(np.zeros(1, np.float32))), wanted)
 
 
+@contextmanager
+def own_stream() -> Iterator[None]:
+    """A stream of one's own on the current CUDA device, which graphs can be captured on; waited for at the
+    end.
+    """
+    cuda = array_module(to_device(np.zeros(1, np.float32))).cuda
+    cuda.get_current_stream().synchronize()  # what is there was put there on another stream
+    with cuda.Stream(non_blocking=True) as stream:
+        yield
+        stream.synchronize()
+
+
 def batch_on_gpu(batch: Minibatch) -> Minibatch:
-    """The minibatch with its arrays on the current CUDA device; lists of labels stay, they are indexes."""
+    """The minibatch with its arrays on the current CUDA device; LF-MMI's supervision stays on the host."""
     inputs = {name: (frames, to_device(x)) for name, (frames, x) in batch.inputs.items()}
-    outputs = {
-        name: replace(t, values=to_device(t.values)) if isinstance(t, DenseTarget) else t
-        for name, t in batch.outputs.items()
-    }
-    return Minibatch(batch.n, inputs, outputs)
+    return Minibatch(batch.n, inputs, {name: _target_on_gpu(t) for name, t in batch.outputs.items()})
+
+
+def _target_on_gpu(target: Target | ChainTarget) -> Target | ChainTarget:
+    names = {DenseTarget: ("values",), SparseTarget: ("t", "n", "column", "weight")}.get(type(target), ())
+    return replace(target, **{name: to_device(getattr(target, name)) for name in names})  # type: ignore[type-var]

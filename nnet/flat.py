@@ -44,13 +44,14 @@ class Flat:
         self._views: list[tuple[Component, str, Array]] = []
         self.w = self._take_in(self.model, first)
         self.d = self._take_in(self.delta, first)
-        self._settings = self._settings_now()
+        self._settings = self.settings_now()
         rates, l2, most = np.array(self._settings, np.float64).reshape(-1, 3).T
         self.decision: Decision = decision(self.w, Table(first, -2.0 * rates * l2, most))
 
-    def _settings_now(self) -> list[tuple[float, float, float]]:
+    def settings_now(self) -> tuple[tuple[float, float, float], ...]:
+        """Learning rate, l2-regularize and max-change of all that is trained."""
         held: list[Any] = [self.delta[name] for name in self.names]
-        return [(c.learning_rate, c.l2_regularize, c.max_change) for c in held]
+        return tuple((c.learning_rate, c.l2_regularize, c.max_change) for c in held)
 
     def _take_in(self, components: Mapping[str, Component], first: np.ndarray) -> Array:
         found = [[*arrays(components[name])] for name in self.names]
@@ -74,7 +75,7 @@ class Flat:
         held = {
             id(leaf) for c in (self.model, self.delta) for name in self.names for leaf in c[name].leaves()
         }
-        return self._settings == self._settings_now() and all(
+        return self._settings == self.settings_now() and all(
             id(leaf) in held and getattr(leaf, name) is view for leaf, name, view in self._views
         )
 

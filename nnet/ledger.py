@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,7 @@ def soundness(values: Mapping[str, Value], like: Array) -> Array | None:
         return None
     if not there:
         return xp.ones(1, np.int32)
-    return xp.isfinite(xp.stack([x.astype(np.float64) for x in there])).all().astype(np.int32).reshape(1)
+    return reduce(and_, [xp.isfinite(x) for x in there]).astype(np.int32).reshape(1)
 
 
 def settle(entries: Sequence[Entry], counts: Array) -> tuple[list[Entry], np.ndarray]:

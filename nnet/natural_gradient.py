@@ -19,6 +19,7 @@ from nnet.backend import Array, array_module, like
 from nnet.columns import Columns, sumsq
 from nnet.kernels.fisher import Fisher, settle
 from nnet.kernels.launch import on_device
+from nnet.kernels.products import multiply
 from nnet.orthonormal_rows import reorthogonalize, symmetric
 from nnet.rounded_blas import SMALL
 from nnet.rounded_update import rounded_update
@@ -102,7 +103,7 @@ class OnlineNaturalGradient:
         xp = array_module(x)
         columns = Columns((x,))
         W, H, before, _ = self._advance(columns, update)
-        x_hat = H @ W
+        x_hat = multiply(H, W)
         xp.subtract(x, x_hat, out=x_hat)
         return x_hat, _ratio(before, sumsq(x_hat), x.dtype)
 
@@ -117,8 +118,12 @@ class OnlineNaturalGradient:
         if self.cancels:
             after = _energy_after(x, H, W)
         else:  # tr(X_hat X_hat') = tr(XX') - 2 tr(L) + tr(L W W')
-            L = H.T @ H if L is None else L
-            after = before - 2 * L.trace(dtype=np.float64) + (L * (W @ W.T)).sum(dtype=np.float64)
+            L = multiply(H.T, H, exact=True) if L is None else L
+            after = (
+                before
+                - 2 * L.trace(dtype=np.float64)
+                + (L * multiply(W, W.T, exact=True)).sum(dtype=np.float64)
+            )
         return W, _ratio(before, after, x.dtype)
 
     def _advance(self, x: Columns, update: bool) -> tuple[Array, Array, Array, Array]:
@@ -134,11 +139,13 @@ class OnlineNaturalGradient:
                 f"natural gradient: rows have {x.shape[1]} columns, earlier ones had {W.shape[1]}"
             )
         H = x.times(W)  # (N, R)
-        updating = update and self._due()
+        updating = update and self.due
         self.t += 1
         return W, H, before, self._update(x, H, before) if updating else None
 
-    def _due(self) -> bool:
+    @property
+    def due(self) -> bool:
+        """Whether the estimate moves at the next call."""
         return self.t <= INITIAL_UPDATES or (self.t - INITIAL_UPDATES) % self.update_period == 0
 
     def _prime(self, x: Columns, before: Array) -> None:
@@ -169,7 +176,7 @@ class OnlineNaturalGradient:
         """Move W, d and rho towards the scatter of x; left alone if that is not finite. Returns L = H'H."""
         (n, dim), W = x.shape, self.W
         J = x.under(H)  # (R, D)
-        L = H.T @ H if n <= dim else J @ W.T
+        L = multiply(H.T, H, exact=True) if n <= dim else multiply(J, W.T, exact=True)
         if self.fisher is not None:
             self.fisher.hand_in(J, L, before, (self._eta(n), n, dim, self.alpha))
             return L

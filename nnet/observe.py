@@ -39,7 +39,7 @@ class ComponentRecord:
 
 @dataclass
 class Observer:
-    """Give `observe` to a Trainer and read `records` when it has finished."""
+    """Give it to a Trainer and read `records` when it has finished."""
 
     factor: float
     records: dict[str, ComponentRecord] = field(default_factory=dict)
@@ -51,11 +51,17 @@ class Observer:
         """Remember the parameters before training, for the norm of their change."""
         self.start = {name: tree.copy(c) for name, c in tree.updatable(nnet.components)}
 
-    def observe(self, nnet: Nnet, delta: Mapping[str, Component], l2_scale: float) -> None:
-        """Take one minibatch's norms, of every tenth minibatch. `l2_scale` is N times the factor."""
+    @property
+    def looks_now(self) -> bool:
+        """Whether `observe` is to be called for the next minibatch: for every tenth."""
+        return self.calls % EVERY == 0
+
+    def count(self) -> None:
+        """One minibatch more."""
         self.calls += 1
-        if (self.calls - 1) % EVERY:
-            return
+
+    def observe(self, nnet: Nnet, delta: Mapping[str, Component], l2_scale: float) -> None:
+        """Take one minibatch's norms. `l2_scale` is N times the factor."""
         self.looks += 1
         for name, c in tree.updatable(nnet.components):
             record = self.records.setdefault(

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nnet.backend import Array
-from nnet.columns import Columns, column_sums
+from nnet.columns import Columns
 from nnet.component import Component, Updatable
 from nnet.kernels.fisher import settle
+from nnet.kernels.products import multiply
+from nnet.kernels.sums import column_sums
 from nnet.natural_gradient import OnlineNaturalGradient
 
 
@@ -107,9 +109,9 @@ def natural_outer(
         dy, scale_dy = ng_dy.precondition(dy, update)
     product = x.under(dy)
     if W_x is not None:
-        product -= (product @ W_x.T) @ W_x
+        product -= multiply(multiply(product, W_x.T), W_x)
     if W_dy is not None:
-        product -= W_dy.T @ (W_dy @ product)
+        product -= multiply(W_dy.T, multiply(W_dy, product))
     product *= scale_x * scale_dy * delta.learning_rate
     return product
 
@@ -154,6 +156,6 @@ def add_row_sum(
     else:
         W, scale = natural.of(delta, key).projection(Columns((rows,)), natural.updates(delta))
         if W is not None:  # sum of (x - x W'W) over rows
-            change -= (change @ W.T) @ W
+            change -= multiply(multiply(change[None], W.T), W)[0]
         change *= scale * delta.learning_rate
     target += change

@@ -10,18 +10,22 @@ import numpy as np
 
 from nnet import tree
 from nnet.backend import Array, array_module
-from nnet.component import Updatable
+from nnet.captured import Graphs
+from nnet.component import Updatable, kind_of_minibatch, minibatch_seed
 from nnet.flat import Flat
 from nnet.graph.limits import NO_MAXIMUM, NO_MINIMUM, Times, limits
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.graph.run import Activations, Keep, backward, forward
 from nnet.graph.stats import store_stats
+from nnet.kernels.masks import Seed
 from nnet.kernels.update import Limits
 from nnet.ledger import Entry, settle, soundness
 from nnet.minibatch import Minibatch
-from nnet.objectives import Evaluate, PerOutput
+from nnet.objectives import Evaluate, PerOutput, Value
+from nnet.observe import Observer
 from nnet.outer import settle_estimates
+from nnet.passes import Pass, backstitch
 from nnet.progress import ObjectiveProgress
 from nnet.updates import (
     MaxChangeStats,
@@ -37,7 +41,8 @@ class TrainerOptions:
 
     `max_bad_minibatches`: so many minibatches in a row whose objective or change is not finite end the job.
     Derivatives at frames outside `min_deriv_time` ... `max_deriv_time` count as zero;
-    `max_deriv_time_relative` counts from the last output frame instead.
+    `max_deriv_time_relative` counts from the last output frame instead. `cuda_graphs`: on a device, launch
+    the work on minibatches as CUDA graphs where that can be done.
     """
 
     zero_component_stats: bool = True
@@ -53,6 +58,7 @@ class TrainerOptions:
     min_deriv_time: int = NO_MINIMUM
     max_deriv_time: int = NO_MAXIMUM
     max_deriv_time_relative: int = NO_MAXIMUM
+    cuda_graphs: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,24 +81,12 @@ class TrainingDiverged(ValueError):  # noqa: N818 - it is what happened, not a k
     """Too many minibatches in a row had an objective or a change that was not finite."""
 
 
-@dataclass(frozen=True)
-class Pass:
-    """How one forward-backward pass changes the model; backstitch makes two different ones of a minibatch."""
-
-    max_change_scale: float = 1.0
-    step_scale: float = 1.0  # times the delta; negative for the first pass of backstitch
-    l2_scale: float = 1.0
-    orthonormal: bool = True
-    keep_momentum: bool = True
-    suffix: str = ""
-
-
 @dataclass
 class Trainer:
     """Trains `nnet` in place, minibatch after minibatch.
 
-    `log` receives the lines that Kaldi's nnet3-train logs; `observe(nnet, delta, scale)`, if given, is
-    called with the delta before L2 is added (the numbers behind the regularization table). `evaluate` makes
+    `log` receives the lines that Kaldi's nnet3-train logs; `observe`, if given, is
+    shown the delta before L2 is added (the numbers behind the regularization table). `evaluate` makes
     objectives of outputs. On a device nothing is waited for but once in `print_interval` minibatches: only
     then are objectives logged and bad minibatches noticed, which change nothing in the meantime.
     """
@@ -100,7 +94,7 @@ class Trainer:
     nnet: Nnet
     options: TrainerOptions = field(default_factory=TrainerOptions)
     log: Callable[[str], None] = lambda line: None
-    observe: Callable[[Nnet, dict, float], None] | None = None
+    observe: Observer | None = None
     evaluate: Evaluate = field(default_factory=PerOutput)
     num_minibatches: int = 0
     num_skipped: int = 0
@@ -111,7 +105,11 @@ class Trainer:
                 tree.scale(c, 0.0, "stat")
         self.delta = tree.zeros_like(self.nnet.components)
         self.flat = Flat(self.nnet.components, self.delta)
-        self._on_device = array_module(self.flat.w) is not np
+        xp = array_module(self.flat.w)
+        self._on_device = xp is not np
+        self._seed_there = xp.zeros(1, np.uint64) if self._on_device else None
+        wanted = self._on_device and self.options.cuda_graphs
+        self._graphs = Graphs(xp, self.nnet.components, self.delta, self.log) if wanted else None
         self._unsettled: list[Entry] = []
         self.plans = PlanCache(self.nnet)
         self.max_change = MaxChangeStats()
@@ -130,12 +128,12 @@ class Trainer:
             check_l2_regularization(self.nnet, batch.n, o.l2_regularize_factor)
             self._checked.add(batch.n)
         interval = o.backstitch_training_interval
-        backstitch = o.backstitch_training_scale > 0 and self.num_minibatches % interval == o.seed % interval
+        twice = o.backstitch_training_scale > 0 and self.num_minibatches % interval == o.seed % interval
         entry = Entry(self.num_minibatches)
         with np.errstate(
             over="ignore", invalid="ignore", divide="ignore"
         ):  # what is not finite is found below
-            if backstitch:
+            if twice:
                 self._backstitch(batch, entry)
             else:
                 self._pass(batch, Pass(step_scale=1.0 - o.momentum), entry)
@@ -174,62 +172,88 @@ class Trainer:
         """Two passes over one minibatch with the same random masks; natural gradient is frozen in the
         first.
         """
-        a = self.options.backstitch_training_scale
+        first, second = backstitch(self.options.backstitch_training_scale)
         self._freeze(True)
-        first = Pass(max_change_scale=a, step_scale=-a, l2_scale=0.0, keep_momentum=False)
-        self._pass(batch, first, entry, last=False)
+        before = self.flat.w.copy()
+        self._pass(batch, first, entry)
         self._freeze(False)
         if self._on_device or all(entry.good):
-            second = Pass(1.0 + a, 1.0 + a, 1.0 / (1.0 + a), False, False, "_backstitch")
             self._pass(batch, second, entry)
+        self._undo_half(before, entry)
+
+    def _undo_half(self, before: Array, entry: Entry) -> None:
+        """Parameters are again what they were where one of the two passes was refused."""
+        if not self._on_device:
+            if not all(entry.good):
+                self.flat.w[...] = before
+            return
+        xp = array_module(before)
+        good = entry.good[0] * entry.good[1]  # the first was taken, in opposite direction, if it was good
+        self.flat.w[...] = xp.where(good != 0, self.flat.w, before)
 
     def _freeze(self, frozen: bool) -> None:
         for _, c in tree.updatable(self.delta):
             c.scratch["frozen"] = frozen
 
-    def _pass(self, batch: Minibatch, how: Pass, entry: Entry, last: bool = True) -> None:
+    def _pass(self, batch: Minibatch, how: Pass, entry: Entry) -> None:
         """One forward-backward pass and update; nothing is changed if something was not finite."""
         o = self.options
-        acts, derivatives, sound = self._forward(batch, how.suffix, entry)
+        seed = minibatch_seed(o.seed, self.num_minibatches)
+        if self._seed_there is not None:
+            seed = Seed.at(seed, self._seed_there)
+        looks = how.last and self.observe is not None and self.observe.looks_now
+        if self._graphs is None or looks:
+            values, good = self._work(batch, how, seed)
+        else:
+            key = how, kind_of_minibatch(seed), self.flat.settings_now()
+            values, good = self._graphs.run(key, batch, lambda batch: self._work(batch, how, seed))
+        entry.count(values, how.suffix)
+        entry.good.append(0 if good is None else good[0].copy())
+        if good is None:
+            return
+        self.max_change.minibatches += 1
+        if self.observe is not None and how.last:
+            self.observe.count()
+        if how.orthonormal and (self._on_device or good[0]):
+            rng = np.random.default_rng((o.seed & 0xFFFFFFFF, self.num_minibatches))
+            constrain_orthonormal(self.nnet, rng, entry.good[-1] if self._on_device else True)
+
+    def _work(self, batch: Minibatch, how: Pass, seed: int) -> tuple[dict[str, Value], Array | None]:
+        """All of a pass that a device does by itself: objectives, and (1,) whether the change was good.
+
+        None, and nothing done, if it is known that the objective is not finite.
+        """
+        o = self.options
+        acts, values, sound = self._forward(batch, seed)
         if sound is None:
-            entry.good.append(0)
             for c in self.delta.values():  # momentum ends here, as it does on a device
                 tree.scale(c, 0.0)
-            return
+            return values, None
         if o.store_component_stats:
             store_stats(self.nnet, acts)
+        derivatives = {name: v.derivative for name, v in values.items() if v.derivative is not None}
         backward(self.nnet, acts.plan, acts, derivatives, self.delta, deriv_times=self._deriv_times(batch))
         if self._on_device:
             settle_estimates(self.delta)
-        if self.observe and last:
-            self.observe(self.nnet, self.delta, batch.n * o.l2_regularize_factor)
-        self.max_change.minibatches += 1
+        if how.last and self.observe is not None and self.observe.looks_now:
+            self.observe.observe(self.nnet, self.delta, batch.n * o.l2_regularize_factor)
         l2_scale = how.l2_scale * batch.n * o.l2_regularize_factor
         most = Limits(how.step_scale, l2_scale, how.max_change_scale, o.max_param_change)
         good = self.flat.update(sound, most, o.momentum if how.keep_momentum else 0.0)
-        entry.good.append(good[0].copy())
-        if last:
-            scale_batchnorm_stats(self.nnet, o.batchnorm_stats_scale)
-        if how.orthonormal:
-            constrain_orthonormal(
-                self.nnet, np.random.default_rng((o.seed & 0xFFFFFFFF, self.num_minibatches))
-            )
+        if how.last and (self._on_device or good[0]):
+            scale_batchnorm_stats(self.nnet, o.batchnorm_stats_scale, good[0] if self._on_device else True)
+        return values, good
 
-    def _forward(
-        self, batch: Minibatch, suffix: str, entry: Entry
-    ) -> tuple[Activations, dict[str, Array], Array | None]:
-        """Activations, output derivatives, and whether all objectives are finite, as `soundness` tells."""
+    def _forward(self, batch: Minibatch, seed: int) -> tuple[Activations, dict[str, Value], Array | None]:
+        """Activations, objectives, and whether all of these are finite, as `soundness` tells."""
         request = Request(
             inputs={name: frames for name, (frames, _) in batch.inputs.items()},
             outputs=self.evaluate.frames(batch),
         )
-        seed = ((self.options.seed & 0xFFFFFFFF) << 32) + self.num_minibatches
         inputs = {k: x for k, (_, x) in batch.inputs.items()}
         acts = forward(self.nnet, self.plans(request), inputs, seed, Keep.FOR_BACKWARD)
         values = self.evaluate(batch, self.nnet.objective_of, acts.output)
-        entry.count(values, suffix)
-        derivatives = {name: v.derivative for name, v in values.items() if v.derivative is not None}
-        return acts, derivatives, soundness(values, self.flat.w)
+        return acts, values, soundness(values, self.flat.w)
 
     def _deriv_times(self, batch: Minibatch) -> Times | None:
         o = self.options

@@ -160,23 +160,32 @@ def norms(components: Mapping[str, Component]) -> dict[str, float]:
     return {name: math.sqrt(s) if s >= 0 else math.nan for name, s in zip(squares, host.tolist())}
 
 
-def scale_batchnorm_stats(nnet: Model, factor: float) -> None:
-    """Shrink what batch normalisation remembers, so that it stays fresh (Kaldi: ScaleBatchnormStats)."""
+def scale_batchnorm_stats(nnet: Model, factor: float, good: Array | bool = True) -> None:
+    """Shrink what batch normalisation remembers, so that it stays fresh (Kaldi: ScaleBatchnormStats).
+
+    Not if the minibatch was not `good`, which may be known on the device only.
+    """
     if not 0 <= factor <= 1:
         raise ValueError(f"batchnorm-stats-scale={factor} must lie between 0 and 1")
+    scale = factor if good is True else array_module(good).where(good != 0, factor, 1.0)
     for c in components_of(nnet).values():
-        if factor != 1 and c.TYPE == "BatchNormComponent":
-            tree.scale(c, factor, STAT)
+        for leaf, name in tree.held(c, STAT) if factor != 1 and c.TYPE == "BatchNormComponent" else ():
+            value = getattr(leaf, name)
+            value *= scale
+            setattr(leaf, name, value)
 
 
-def constrain_orthonormal(nnet: Model, rng: np.random.Generator | None = None) -> None:
+def constrain_orthonormal(
+    nnet: Model, rng: np.random.Generator | None = None, good: Array | bool = True
+) -> None:
     """One step towards orthonormal rows (or columns of tall matrices) for components that ask for it.
 
     Without `rng` all; with it each with probability 1/4, as in training (Kaldi: ConstrainOrthonormal).
+    Nothing moves if the minibatch was not `good`, which may be known on the device only.
     """
     for W, constraint in constrained(components_of(nnet)):
         if rng is None or rng.integers(4) == 0:
-            orthonormal_step(W if W.shape[0] <= W.shape[1] else W.T, constraint)
+            orthonormal_step(W if W.shape[0] <= W.shape[1] else W.T, constraint, good)
 
 
 def constrained(components: Mapping[str, Component]) -> Iterator[tuple[Array, float]]:
@@ -192,8 +201,8 @@ def weights(c: Updatable) -> Array:
     return params(c)["W"]
 
 
-def orthonormal_step(M: Array, constraint: float) -> None:
-    """M -= 4 nu/s² (M M' - s² I) M in place, nu = 1/8.
+def orthonormal_step(M: Array, constraint: float, good: Array | bool = True) -> None:
+    """M -= 4 nu/s² (M M' - s² I) M in place, nu = 1/8; no step if `good` is 0.
 
     A positive constraint is s; with a negative one s floats: s² = tr(PP)/tr(P) for P = M M', which makes the
     change orthogonal to M; nu is halved, then halved again, far from the goal (Povey et al., "Semi-orthogonal
@@ -205,7 +214,10 @@ def orthonormal_step(M: Array, constraint: float) -> None:
     s, speed = (constraint, UPDATE_SPEED) if constraint > 0 else floating_scale(P)
     s2 = xp.asarray(s, dtype=M.dtype) ** 2  # s rounded first, as in Kaldi: equal to the last bit
     P.reshape(-1)[:: len(P) + 1] -= s2
-    M -= xp.asarray(4 * speed, dtype=M.dtype) / s2 * (P @ M)
+    rate = xp.asarray(4 * speed, dtype=M.dtype) / s2
+    if good is not True:
+        rate = rate * good.astype(M.dtype)  # type: ignore[union-attr]
+    M -= rate * (P @ M)
 
 
 def floating_scale(P: Array) -> tuple[Array, Array]:

@@ -137,6 +137,7 @@ def common_arguments(options: CommonOptions, iteration: Iteration, backstitch_sc
     return [
         f"--use-gpu={gpu_word(options.use_gpu)}",
         *(["--cuda-use-tf32=true"] if options.cuda_tf32 else []),
+        *(["--cuda-graphs=true"] if options.cuda_graphs else []),
         "--print-interval=10",
         f"--momentum={options.momentum}",
         f"--max-param-change={iteration.max_param_change}",

@@ -134,6 +134,11 @@ class CommonOptions:
     cuda_tf32: bool = option(
         "cuda.tf32", False, "matrix products on GPUs with 10 bits of mantissa: faster, not equal to the CPU's"
     )
+    cuda_graphs: bool = option(
+        "cuda.graphs",
+        False,
+        "on GPUs, launch the work on a minibatch as one CUDA graph where that can be done",
+    )
     cleanup: bool = option("cleanup", True, "remove models that are no longer needed")
     remove_egs: bool = option("cleanup.remove-egs", True, "remove the examples in the end")
     preserve_model_interval: int = option(

@@ -12,6 +12,7 @@ from nnet.component import Component, Io, config, flat, stat
 from nnet.config_line import ConfigLine
 from nnet.kernels import softmax
 from nnet.kernels.blocks import apply
+from nnet.kernels.sums import column_products, row_products
 from nnet.summary import summarize
 
 UNSET = -1000.0  # Kaldi's marker for a self-repair threshold that was not given
@@ -115,13 +116,13 @@ class Activation(Component):
     def _saturated(self, default: float, delta: Activation, dtype: Any) -> Array:
         """1 where the average derivative is below the threshold, else 0; counted in `delta`."""
         saturated = self.deriv_sum < self._lower_threshold(default)
-        delta.num_dims_self_repaired = delta.num_dims_self_repaired + saturated.sum()
+        delta.num_dims_self_repaired += saturated.sum()
         return saturated.astype(dtype)
 
 
 def sum_of_products(a: Array, b: Array) -> Array:
     """sum_i a[i, j] b[i, j] without a temporary array."""
-    return array_module(a).einsum("ij,ij->j", a, b)
+    return column_products(a, b)
 
 
 def _known(total: Array) -> bool:
@@ -223,7 +224,7 @@ class RectifiedLinear(Activation):
         upper = (0.95 if given == UNSET else given) * self.count
         counted = self.count > 0
         too_rare, too_often = (active <= self._lower_threshold(0.05)) & counted, (active > upper) & counted
-        delta.num_dims_self_repaired = delta.num_dims_self_repaired + (too_rare ^ too_often).sum()
+        delta.num_dims_self_repaired += (too_rare ^ too_often).sum()
         push = too_rare.astype(dx.dtype) - too_often.astype(dx.dtype)
         dx.reshape(-1, self.block_dim)[...] += self.self_repair_scale / REPAIR_PROBABILITY * push
 
@@ -247,7 +248,7 @@ class Softmax(Activation):
         return xp.maximum(y, 1e-20, out=y), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        dx = dy - array_module(y).einsum("tnd,tnd->tn", y, dy)[..., None]
+        dx = dy - row_products(flat(y), flat(dy)).reshape(*y.shape[:2], 1)
         dx *= y
         return dx
 

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.columns import Columns, column_sums
+from nnet.columns import Columns
 from nnet.component import Component, Io, Updatable, common_options, config, param
 from nnet.config_line import ConfigLine
+from nnet.kernels.sums import column_sums
 from nnet.outer import NaturalGradient, add_gradient
 from nnet.summary import rms_info, vector_info
 from nnet.weights import positive, random_vector

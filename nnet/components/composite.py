@@ -11,6 +11,7 @@ import numpy as np
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, Updatable, config, flat
 from nnet.config_line import ConfigLine
+from nnet.kernels.rows import joined
 from nnet.tree import with_own_stats
 from nnet.weights import positive
 
@@ -90,7 +91,7 @@ class Composite(Updatable):
 
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
         y = [links[-1].y[:, 0] for _, links in self._chains(x, io)]
-        return array_module(x).concatenate(y).reshape(*x.shape[:2], self.output_dim), None
+        return joined(y).reshape(*x.shape[:2], self.output_dim), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         dx = array_module(x).empty((x.shape[0] * x.shape[1], x.shape[2]), x.dtype)

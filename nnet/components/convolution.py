@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.columns import column_sums
 from nnet.component import Io, Updatable, common_options, config, param
 from nnet.config_line import ConfigLine
 from nnet.frames import overlapping_rows
 from nnet.heights import Offsets, Run, check_offsets, padded, product, runs, times, windows
+from nnet.kernels.sums import column_sums
 from nnet.outer import NaturalGradient, add_gradient, default_rank
 from nnet.summary import rms_info, vector_info
 from nnet.weights import positive, random_vector

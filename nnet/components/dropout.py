@@ -11,6 +11,7 @@ from nnet.backend import Array, array_module, like
 from nnet.component import Component, Io, config
 from nnet.config_line import ConfigLine
 from nnet.kernels import masks
+from nnet.kernels.rows import constant
 from nnet.weights import check_block, positive
 
 
@@ -146,7 +147,7 @@ class GeneralDropout(Masked):
         distinct, period_of_frame = np.unique(periods, return_inverse=True)
         values = self._draw(io, (len(distinct), io.n, self.block_dim), x)
         if len(distinct) > 1:
-            values = values[array_module(x).asarray(period_of_frame)]
+            values = values[constant(period_of_frame, x)]
         return values[:, :, None, :]  # (T or 1, N, 1, block_dim)
 
     def _draw(self, io: Io, shape: tuple[int, ...], x: Array) -> Array:

@@ -13,6 +13,8 @@ from nnet.columns import Columns
 from nnet.component import Io, Updatable, common_options, config, flat, param, stat
 from nnet.config_line import ConfigLine
 from nnet.kernels import gates
+from nnet.kernels.products import times
+from nnet.kernels.sums import column_products
 from nnet.outer import NaturalGradient, add_outer, add_row_sum
 from nnet.summary import rms_info, summarize
 from nnet.weights import positive, random_vector
@@ -47,12 +49,12 @@ class GruCell(Updatable):
         if not io.happens(STATS_PROBABILITY):
             return
         n = h.shape[0] * h.shape[1]
-        squares = array_module(h).einsum("tnc,tnc->c", h, h)
+        squares = column_products(flat(h), flat(h))
         delta.value_sum += h.sum(axis=(0, 1))
         delta.deriv_sum += n - squares
         delta.count += n
         saturated = delta.deriv_sum < delta.self_repair_threshold * delta.count
-        delta.self_repair_total = delta.self_repair_total + saturated.sum()
+        delta.self_repair_total += saturated.sum()
         if self.self_repair_scale:
             da -= h * (saturated * (self.self_repair_scale / STATS_PROBABILITY)).astype(h.dtype)
 
@@ -135,7 +137,7 @@ class GruNonlinearity(GruCell):
 
     def forward(self, x: Array, io: Io) -> tuple[Array, None]:
         z, r, h_part, c_prev, s_prev = self._split(x)
-        a = (r * s_prev) @ self.W.T
+        a = times(r * s_prev, self.W)
         a += h_part
         return gates.gru_forward(a, z, c_prev), None
 
@@ -145,7 +147,7 @@ class GruNonlinearity(GruCell):
         dx = xp.empty(x.shape, x.dtype)
         dz, dr, dh_part, dc_prev, ds_prev = self._split(dx)
         dh_part[...] = da = gates.gru_backward(dy, y, z, c_prev, dz, dc_prev)
-        d = da @ self.W  # by r s_prev
+        d = times(da, self.W.T)  # by r s_prev
         xp.multiply(d, s_prev, out=dr)
         d *= r
         if self.recurrent_dim == self.cell_dim:

@@ -11,7 +11,7 @@ from nnet.backend import Array
 from nnet.columns import Columns
 from nnet.component import Component, Io, Updatable, common_options, config, flat, param
 from nnet.config_line import ConfigLine
-from nnet.kernels.products import multiply
+from nnet.kernels.products import times
 from nnet.outer import NaturalGradient, add_outer, default_rank
 from nnet.summary import matrix_info, rms_info, vector_info
 from nnet.weights import check_dims, constraint_info, positive, random_weights, split_bias, weights_and_bias
@@ -188,11 +188,6 @@ class FixedAffine(Component):
 
     def info(self) -> list[str]:
         return [*super().info(), rms_info("linear-params", self.W), vector_info("bias", self.b)]
-
-
-def times(x: Array, W: Array) -> Array:
-    """W x at every frame: (T, N, in) -> (T, N, out) by one matrix product."""
-    return multiply(flat(x), W.T).reshape(*x.shape[:-1], len(W))
 
 
 def ng_options(line: ConfigLine, W: np.ndarray) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from nnet.backend import Array, array_module
 from nnet.component import Component, Io, config, stat
 from nnet.config_line import ConfigLine
 from nnet.kernels import normalise
+from nnet.kernels.sums import row_products
 from nnet.summary import summarize
 
 SQUARED_NORM_FLOOR = 2.0**-66  # of a row's mean square over target_rms^2; its root is exact in float32
@@ -63,7 +64,7 @@ class Normalize(Component):
     def forward(self, x: Array, io: Io) -> tuple[Array, Array]:
         xp = array_module(x)
         rows = x.reshape(-1, self.block_dim)
-        sumsq = xp.einsum("ij,ij->i", rows, rows)
+        sumsq = row_products(rows, rows)
         f = self._mean_square(sumsq) ** -0.5
         if not self.add_log_stddev:
             y = rows * f[:, None]
@@ -74,14 +75,13 @@ class Normalize(Component):
         return y.reshape(*x.shape[:-1], self.output_dim), sumsq
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        xp = array_module(x)
         rows = x.reshape(-1, self.block_dim)
         g = dy.reshape(len(rows), -1)
         g, g_log = g[:, : self.block_dim], g[:, self.block_dim :]
         p = self._mean_square(memo)
         f = p**-0.5
         # dx = f dy + x * along, where along = -f^3 (dy'x) / (D target_rms^2), zero at the floor
-        along = xp.einsum("ij,ij->i", g, rows) / (-self._size() * p)
+        along = row_products(g, rows) / (-self._size() * p)
         along *= p > SQUARED_NORM_FLOOR
         if self.add_log_stddev:
             along += g_log[:, 0] / (f * memo.clip(self.block_dim * SQUARED_NORM_FLOOR, None))

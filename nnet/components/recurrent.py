@@ -86,9 +86,7 @@ class LstmNonlinearity(Updatable):
 
         def peepholes(at: slice) -> tuple[Array, Array]:
             dx = gates.lstm_backward(dy[at], memo[at], x[at], self.W, self.use_dropout, repair)
-            d = dx[..., : 5 * C].reshape(*dx.shape[:2], 5, C)
-            c_prev, c = gates.split(x[at], C, self.use_dropout)[1], y[at][..., :C]
-            return xp.einsum("tnkc,tnc->kc", d[:, :, :2], c_prev), xp.einsum("tnc,tnc->c", d[:, :, 3], c)
+            return gates.peephole_sums(dx, x[at], y[at], C)
 
         dW = xp.empty((3, C), x.dtype)
         dW[:2], dW[2] = sums(x, peepholes)  # by blocks: 50 ms of a minibatch in place of 69, 14 MB less

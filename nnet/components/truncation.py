@@ -7,9 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnet.backend import Array, array_module, like
-from nnet.component import Component, Io, config, stat
+from nnet.backend import Array, array_module
+from nnet.component import Component, Io, config, flat, stat
 from nnet.config_line import ConfigLine
+from nnet.kernels.rows import constant
+from nnet.kernels.sums import row_products
 from nnet.weights import in_range, positive
 
 REPAIR_PROBABILITY = 1 / 2  # self-repair acts on this part of the minibatches, with its scale divided by it
@@ -68,10 +70,10 @@ class BackpropTruncation(Component):
         squared = _squared_norms(dy) * self.scale**2
         relative = squared / (self.clipping_threshold or 1e10) ** 2
         boundary = self._boundaries(io)
-        zeroed = (squared > (self.zeroing_threshold or 1e10) ** 2) & like(boundary, dy)
+        zeroed = (squared > (self.zeroing_threshold or 1e10) ** 2) & constant(boundary, dy)
         if delta is not None:
-            delta.num_clipped = delta.num_clipped + (relative >= 1).sum()
-            delta.num_zeroed = delta.num_zeroed + zeroed.sum()
+            delta.num_clipped += (relative >= 1).sum()
+            delta.num_zeroed += zeroed.sum()
             delta.count += boundary.size
             delta.num_zeroing_boundaries += int(boundary.sum())
         factor = relative.clip(1, None) ** -0.5 * (self.scale * ~zeroed)
@@ -162,7 +164,7 @@ class ClipGradient(Component):
     def _clipped_rows(self, dy: Array, delta: Self | None) -> Array:
         relative = _squared_norms(dy) / self.clipping_threshold**2
         if delta is not None:
-            delta.num_clipped = delta.num_clipped + (relative >= 1).sum()
+            delta.num_clipped += (relative >= 1).sum()
             delta.count += relative.size
         return dy * (relative.clip(1, None) ** -0.5)[..., None]
 
@@ -204,7 +206,7 @@ class ClipGradient(Component):
 
 def _squared_norms(x: Array) -> Array:
     """Of the rows, (T, N)."""
-    return array_module(x).einsum("tnd,tnd->tn", x, x)
+    return row_products(flat(x), flat(x)).reshape(x.shape[:2])
 
 
 def _sum_of_norms(x: Array) -> Array:

@@ -13,6 +13,7 @@ from nnet.graph.copying import Gradients, add_back, fill, run_copies
 from nnet.graph.limits import Times, inside, is_all, part_of, rows_of
 from nnet.graph.network import Nnet
 from nnet.graph.steps import Recurrence
+from nnet.kernels.rows import joined
 
 if TYPE_CHECKING:
     from nnet.graph.run import Activations
@@ -181,7 +182,7 @@ def join(name: str, memos: Sequence[Any]) -> Any:
     if isinstance(first, tuple):
         return tuple(join(name, parts) for parts in zip(*memos))
     if getattr(first, "ndim", 0) > 0:
-        return array_module(first).concatenate(memos)
+        return joined(memos)
     raise ValueError(
         f"component-node {name} lies in a cycle, where its component cannot be run in blocks of frames "
         f"(its memo is a {type(first).__name__}); batch-norm, for one, must be in test mode there"

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnet.backend import Array, array_module
 from nnet.kernels.launch import elementwise, on_device, rows_apart
+from nnet.kernels.sums import column_products
 
 Masks = tuple[Array, Array, Array] | None
 
@@ -117,6 +118,17 @@ def _lstm_backward(dy: Array, v: Array, x: Array, W: Array, use_dropout: bool, r
     return dx
 
 
+def peephole_sums(dx: Array, x: Array, y: Array, C: int) -> tuple[Array, Array]:
+    """What the peepholes into i and f, (2, C), and into o, (C,), get of dx as `lstm_backward` gives it."""
+    T, N, _ = dx.shape
+    d, c_prev, c = dx[..., : 5 * C].reshape(T, N, 5, C), x[..., 4 * C : 5 * C], y[..., :C]
+    if on_device(dx):
+        both = (d[:, :, :2] * c_prev[:, :, None]).sum(axis=(0, 1))
+        return both, (d[:, :, O] * c).sum(axis=(0, 1))
+    xp = array_module(dx)
+    return xp.einsum("tnkc,tnc->kc", d[:, :, :2], c_prev), xp.einsum("tnc,tnc->c", d[:, :, O], c)
+
+
 def gru_forward(a: Array, z: Array, c_prev: Array) -> Array:
     """y (T, N, 2C) = (h, c), h = tanh(a), c = (1 - z) h + z c_prev, for z and c_prev of one array's rows."""
     xp = array_module(a)
@@ -186,8 +198,9 @@ def pull(d: Array, v: Array, k: int, repair: Array | None, spare: Array) -> None
 
 def lstm_sums(v: Array) -> tuple[Array, Array]:
     """Sums over frames of the values and of the derivatives of the five nonlinearities, each (5, C)."""
-    xp = array_module(v)
-    total, square = v.sum(axis=(0, 1)), xp.einsum("tnkc,tnkc->kc", v, v)
+    K, C = v.shape[2:]
+    rows = v.reshape(-1, K * C)
+    total, square = v.sum(axis=(0, 1)), column_products(rows, rows).reshape(K, C)
     deriv = total - square
     deriv[G::2] = v.shape[0] * v.shape[1] - square[G::2]
     return total, deriv.clip(0, None)

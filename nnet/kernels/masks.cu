@@ -21,12 +21,12 @@ __device__ void philox(unsigned long long key0, unsigned long long key1, unsigne
 }
 
 // mask[i] = 16 random bits >= threshold, 16 elements for each block of words; `blocks` threads.
-extern "C" __global__ void kept(unsigned char* mask, long long size, int threshold, unsigned long long key0,
-                                unsigned long long key1, long long blocks) {
+extern "C" __global__ void kept(unsigned char* mask, long long size, int threshold,
+                                const unsigned long long* key0, unsigned long long key1, long long blocks) {
     long long block = ELEMENT;
     if (block >= blocks) return;
     unsigned long long word[4];
-    philox(key0, key1, block, word);
+    philox(key0[0], key1, block, word);
     for (int i = 0; i < 16; i++) {
         long long at = 16 * block + i;
         if (at < size) mask[at] = (int)(word[i / 4] >> (16 * (i % 4)) & 0xFFFF) >= threshold;
@@ -34,12 +34,12 @@ extern "C" __global__ void kept(unsigned char* mask, long long size, int thresho
 }
 
 // mask[i] = u * width + low for u uniform in [0, 1): floats take 24 of 32 bits, doubles 53 of 64.
-extern "C" __global__ void uniform(real* mask, long long size, real low, real width, unsigned long long key0,
-                                   unsigned long long key1, long long blocks) {
+extern "C" __global__ void uniform(real* mask, long long size, real low, real width,
+                                   const unsigned long long* key0, unsigned long long key1, long long blocks) {
     long long block = ELEMENT;
     if (block >= blocks) return;
     unsigned long long word[4];
-    philox(key0, key1, block, word);
+    philox(key0[0], key1, block, word);
     const int each = sizeof(real) == 4 ? 8 : 4;
     for (int i = 0; i < each; i++) {
         long long at = each * block + i;

@@ -17,6 +17,30 @@ from nnet.kernels.launch import elementwise, on_device
 LEVELS = 2**16  # a mask compares 16 random bits
 
 
+class Seed(int):
+    """The seed of a minibatch, which lies on a device as well: `there` (1,), uint64.
+
+    Kernels read it there, so that a graph that was captured draws new masks when it lies there anew.
+    """
+
+    there: Array
+
+    @classmethod
+    def at(cls, value: int, there: Array) -> Seed:
+        """`value`, written to `there`."""
+        seed = cls(value)
+        seed.there = there
+        there.fill(np.uint64(value & (2**64 - 1)))
+        return seed
+
+
+def _key_there(seed: Sequence[int], like: Array) -> tuple[Array, np.uint64]:
+    """The key for a kernel: its first word on the device where `like` lies."""
+    first, second = key_of(seed)
+    there = getattr(seed[0], "there", None)
+    return (array_module(like).full(1, first, np.uint64) if there is None else there), second
+
+
 def key_of(seed: Sequence[int]) -> tuple[np.uint64, np.uint64]:
     """The two words of a key from (seed of the minibatch, node) or (seed, node, row)."""
     words = [*seed, 0, 0][:3]
@@ -35,7 +59,9 @@ def kept(seed: Sequence[int], shape: tuple[int, ...], proportion: float, like: A
         return (bits >= threshold).reshape(shape)
     mask = array_module(like).empty(shape, bool)
     blocks = -(-size // 16)
-    elementwise(like, "masks", "kept", blocks, mask, np.int64(size), np.int32(threshold), *key_of(seed))
+    elementwise(
+        like, "masks", "kept", blocks, mask, np.int64(size), np.int32(threshold), *_key_there(seed, like)
+    )
     return mask
 
 
@@ -49,6 +75,6 @@ def uniform(seed: Sequence[int], shape: tuple[int, ...], low: float, width: floa
         return mask
     mask = array_module(like).empty(shape, like.dtype)
     blocks = -(-size // (8 if like.dtype.itemsize == 4 else 4))
-    key = key_of(seed)
+    key = _key_there(seed, like)
     elementwise(like, "masks", "uniform", blocks, mask, np.int64(size), real(low), real(width), *key)
     return mask

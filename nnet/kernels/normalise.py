@@ -26,7 +26,7 @@ class Moments:
 def forward(x: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments]:
     """y = (x - mean) * target_rms / sqrt(variance + epsilon) for x (rows, D); each column has its own."""
     if on_device(x) and x.flags.c_contiguous:
-        return _standardised(x, _partial_sums(x, x), epsilon, target_rms)
+        return _standardised(x, partial_sums(x, x), epsilon, target_rms)
     xp = array_module(x)
     total, square = sums(x, lambda at: (x[at].sum(axis=0), xp.einsum("ij,ij->j", x[at], x[at])))
     mean, mean_square = total / len(x), square / len(x)
@@ -55,7 +55,7 @@ def backward(dy: Array, x: Array, moments: Moments, target_rms: float) -> Array:
     xp = array_module(x)
     if on_device(x) and x.flags.c_contiguous and dy.flags.c_contiguous and dy.dtype == x.dtype:
         y = standardised(x, moments)
-        part = _partial_sums(dy, y)
+        part = partial_sums(dy, y)
         means, dx, real = xp.empty((2, columns), y.dtype), xp.empty_like(y), y.dtype.type
         counts = np.int32(len(part)), np.int32(rows)
         elementwise(y, "normalise", "means", columns, means, part, *counts)
@@ -94,7 +94,8 @@ def _parts(x: Array) -> tuple[Array, tuple[int, int], tuple[np.int32, ...]]:
     return part, (-(-columns // WIDE), chunks), (np.int32(rows), np.int32(columns), np.int32(CHUNK))
 
 
-def _partial_sums(a: Array, b: Array) -> Array:
+def partial_sums(a: Array, b: Array) -> Array:
+    """Sums of a and of a b over chunks of rows, (chunks, 2, D) in float64, on a device; both C-contiguous."""
     part, grid, counts = _parts(a)
     kernel(a, "normalise", "partial_sums")(grid, (WIDE, HIGH), (part, a, b, *counts))
     return part

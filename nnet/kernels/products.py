@@ -75,6 +75,11 @@ def multiply(
     return out
 
 
+def times(x: Array, W: Array) -> Array:
+    """W x at every frame: (T, N, in) -> (T, N, out) by one matrix product."""
+    return multiply(x.reshape(-1, x.shape[-1]), W.T).reshape(*x.shape[:-1], len(W))
+
+
 def use_tf32(cupy: ModuleType, wanted: bool) -> None:
     """Whether float32 products of this process that need not be exact are made with 10 bits of mantissa."""
     _library(cupy).tf32 = wanted

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -31,14 +32,33 @@ def put(x: Array, at: Rows, columns: slice, part: Array, scale: float = 1.0, add
 
 def near(at: Rows, x: Array) -> Rows:
     """`at` for indexing x: an index array goes where x lies, once for all minibatches."""
-    if isinstance(at, slice) or array_module(x) is np:
-        return at
-    return _uploaded(array_module(x), at.tobytes(), at.dtype.str)
+    return at if isinstance(at, slice) else constant(at, x)
 
 
-@lru_cache(maxsize=256)
-def _uploaded(cupy: ModuleType, at: bytes, dtype: str) -> Any:
-    return cupy.asarray(np.frombuffer(at, dtype))
+def constant(values: np.ndarray, like: Array) -> Array:
+    """An array of the host where `like` lies, sent there once for all minibatches; not to be changed."""
+    if array_module(like) is np:
+        return values
+    return _uploaded(array_module(like), values.tobytes(), values.dtype.str, values.shape)
+
+
+def joined(arrays: Sequence[Array], axis: int = 0) -> Array:
+    """The arrays one after the other along an axis; on a device without CuPy's list of their addresses."""
+    first = arrays[0]
+    if not on_device(first):
+        return array_module(first).concatenate(arrays, axis=axis)
+    shape = [*first.shape]
+    shape[axis] = sum(a.shape[axis] for a in arrays)
+    whole, at = array_module(first).empty(tuple(shape), first.dtype), 0
+    for a in arrays:
+        whole[(slice(None),) * axis + (slice(at, at + a.shape[axis]),)] = a
+        at += a.shape[axis]
+    return whole
+
+
+@cache  # small, and captured graphs go on reading them
+def _uploaded(cupy: ModuleType, values: bytes, dtype: str, shape: tuple[int, ...]) -> Any:
+    return cupy.asarray(np.frombuffer(values, dtype).reshape(shape))
 
 
 def _move(y: Array, x: Array, scale: float, add: bool) -> None:
@@ -65,7 +85,7 @@ def add_repeated(y: Array, at: Rows, part: Array, scale: float = 1.0) -> None:
         y[row] += part[i]
 
 
-@lru_cache(maxsize=256)
+@cache
 def _sorted(cupy: ModuleType, at: bytes, dtype: str, rows: int) -> tuple[Any, Any]:
     """On the device: indexes into `at` sorted by row, and where those of each row start, (rows + 1,)."""
     target = np.frombuffer(at, dtype)

@@ -40,7 +40,7 @@ def linear(output: Array, target: Target, with_derivative: bool = True) -> Value
     at = xp.asarray((target.t * N + target.n) * D + target.column, dtype=np.int64)
     weight = xp.asarray(target.weight, dtype=output.dtype)
     total, derivative = softmax.labelled(output, at, weight, with_derivative)
-    return Value(total, float(target.weight.sum(dtype=np.float64)), derivative)
+    return Value(total, target.weight.sum(dtype=np.float64), derivative)
 
 
 def quadratic(output: Array, target: Target, with_derivative: bool = True) -> Value:

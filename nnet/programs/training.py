@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 from nnet import tree
 from nnet.combination import check_finite
-from nnet.device import allow_tf32, batch_on_gpu, select_gpu
+from nnet.device import allow_tf32, batch_on_gpu, own_stream, select_gpu
 from nnet.files import atomic_write
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
@@ -41,6 +42,9 @@ class TrainingOptions(ComputationOptions, ModelOutputOptions):
     backstitch_training_scale: float = option(0.0, "Backstitch: the size of the step back; 0 is off")
     backstitch_training_interval: int = option(1, "Backstitch every so many minibatches")
     max_bad_minibatches: int = option(10, "So many minibatches in a row that are not finite end the job")
+    cuda_graphs: bool = option(
+        False, "On a GPU, launch the work on a minibatch at once, as a CUDA graph, where that can be done"
+    )
     deterministic: bool = option(True, "The same command gives the same bits (the CPU always does)")
     read_cache: str = option("", "accepted for compatibility; plans are made in milliseconds")
     write_cache: str = option("", "accepted for compatibility; nothing is written")
@@ -89,10 +93,12 @@ def train(
     check_finite(nnet, model)
     if options.write_stats:
         observer.begin(nnet)
-        trainer.observe = observer.observe
-    for batch in minibatches(nnet):
-        trainer.step(batch_on_gpu(batch) if on_gpu else batch)
-    if not trainer.finish():
+        trainer.observe = observer
+    with own_stream() if on_gpu else nullcontext():
+        for batch in minibatches(nnet):
+            trainer.step(batch_on_gpu(batch) if on_gpu else batch)
+        trained = trainer.finish()
+    if not trained:
         why = "every minibatch was skipped" if trainer.num_skipped else "no labelled frame to train on"
         raise ValueError(f"{examples}: {why}, so {output} was not written")
     if options.write_stats:

@@ -16,7 +16,7 @@ from tests.emulation.streams import made, perform, refuse
 
 transfers: Counter[str] = Counter()  # "to host", "to device", "launches"
 # CuPy gives these to cuBLAS, or sends them a list of addresses: neither works during capture
-NOT_IN_GRAPHS = {"matmul", "dot", "vdot", "einsum", "tensordot", "concatenate", "stack", "take", "reduceat"}
+NOT_IN_GRAPHS = {"matmul", "dot", "vdot", "einsum", "tensordot", "concatenate", "stack", "reduceat"}
 OPERATORS = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift lt le gt ge eq ne"
 
 
@@ -127,7 +127,7 @@ def _between(name: str, a: ndarray, b: Any) -> Any:
 
 
 def _result(call: Any, of: tuple = (), value: Any = None) -> Any:
-    """What `call` gives; views of arrays `of` are no work, everything else a graph does when it is launched."""
+    """What `call` gives: views of the arrays `of` at once, all else when the graph is launched."""
     if not streams.capturing():
         return wrap(call() if value is None else value)
     with np.errstate(all="ignore"):

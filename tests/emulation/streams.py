@@ -1,10 +1,10 @@
 """Streams, events, memory pools and graphs of the emulated device, and what a capture refuses.
 
-While a graph is captured nothing is computed: calls are recorded and what they would have filled is spoilt. A
-launch first spoils all memory that captures took from the same pool, then makes the recorded calls again, so
-that what a graph leaves in the memory of another, or reads from before, shows as NaN. Copies to the device that
-were told a stream happen when another stream waits for an event recorded after them: before, their target is
-spoilt.
+While a graph is captured nothing is computed: calls are recorded and what they would have filled is spoilt.
+A launch first spoils all memory that captures took from the same pool, then makes the recorded calls again,
+so that what a graph leaves in the memory of another, or reads from before, shows as NaN. Copies to the device
+that were told a stream happen when another stream waits for an event recorded after them: before, their
+target is spoilt.
 """
 
 from __future__ import annotations

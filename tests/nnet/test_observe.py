@@ -17,7 +17,9 @@ def test_every_tenth_minibatch_is_looked_at():
     delta = tree.zeros_like(nnet.components)
     for i in range(21):
         delta["h2"].W[...] = i
-        observer.observe(nnet, delta, 8.0)
+        if observer.looks_now:
+            observer.observe(nnet, delta, 8.0)
+        observer.count()
     record = observer.finish(nnet, MaxChangeStats())["h2"]
     assert (record["num_minibatches"], record["sequences"]) == (21, 8)
     assert record["gradient_norm"] == pytest.approx(np.sqrt(nnet.components["h2"].W.size) * (0 + 10 + 20) / 3)

@@ -247,7 +247,7 @@ def test_the_observer_sees_l2_and_gradient_parts():
     nnet = network()
     observer = Observer(0.5)
     observer.begin(nnet)
-    trainer = Trainer(nnet, TrainerOptions(l2_regularize_factor=0.5), observe=observer.observe)
+    trainer = Trainer(nnet, TrainerOptions(l2_regularize_factor=0.5), observe=observer)
     norm = float(
         np.linalg.norm(np.concatenate([a.ravel() for a in params(nnet.components["h1.affine"]).values()]))
     )

@@ -81,6 +81,7 @@ KALDI: dict[str, object] = {
 OURS = {"stage", "cmd", "use-gpu"}  # Kaldi's too, with defaults for machines with a queue and a GPU
 FURTHER = {
     "cuda.jobs-per-gpu",
+    "cuda.graphs",
     "cuda.tf32",
     "local.max-jobs",
     "local.threads-per-job",
