@@ -25,7 +25,7 @@ from nnet.outer import preconditioners
 from nnet.tree import held
 
 MOST = 64  # graphs of one job: about eight for each structure of minibatch
-Outcome = tuple[Mapping[str, Value], Array]
+Outcome = tuple[Mapping[str, Value], Array | None]  # objectives, and (1,) whether the change was good
 Work = Callable[[Minibatch], Outcome]
 Place = tuple[Any, str, Any]  # who holds an array, under which name, and the array
 

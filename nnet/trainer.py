@@ -10,7 +10,7 @@ import numpy as np
 
 from nnet import tree
 from nnet.backend import Array, array_module
-from nnet.captured import Graphs
+from nnet.captured import Graphs, Outcome
 from nnet.component import Updatable, kind_of_minibatch, minibatch_seed
 from nnet.flat import Flat
 from nnet.graph.limits import NO_MAXIMUM, NO_MINIMUM, Times, limits
@@ -218,7 +218,7 @@ class Trainer:
             rng = np.random.default_rng((o.seed & 0xFFFFFFFF, self.num_minibatches))
             constrain_orthonormal(self.nnet, rng, entry.good[-1] if self._on_device else True)
 
-    def _work(self, batch: Minibatch, how: Pass, seed: int) -> tuple[dict[str, Value], Array | None]:
+    def _work(self, batch: Minibatch, how: Pass, seed: int) -> Outcome:
         """All of a pass that a device does by itself: objectives, and (1,) whether the change was good.
 
         None, and nothing done, if it is known that the objective is not finite.

@@ -128,17 +128,11 @@ class CommonOptions:
         "whether jobs compute on GPUs",
         choices=("optional", "yes", "no", "wait", "true", "false"),
     )
-    jobs_per_gpu: int = option(
-        "cuda.jobs-per-gpu", 1, "so many jobs share a GPU, each with an equal part of 90 % of its memory"
-    )
+    jobs_per_gpu: int = option("cuda.jobs-per-gpu", 1, "so many jobs share 90 % of the memory of a GPU")
     cuda_tf32: bool = option(
         "cuda.tf32", False, "matrix products on GPUs with 10 bits of mantissa: faster, not equal to the CPU's"
     )
-    cuda_graphs: bool = option(
-        "cuda.graphs",
-        False,
-        "on GPUs, launch the work on a minibatch as one CUDA graph where that can be done",
-    )
+    cuda_graphs: bool = option("cuda.graphs", False, "launch minibatches on GPUs as CUDA graphs")
     cleanup: bool = option("cleanup", True, "remove models that are no longer needed")
     remove_egs: bool = option("cleanup.remove-egs", True, "remove the examples in the end")
     preserve_model_interval: int = option(

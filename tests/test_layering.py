@@ -13,7 +13,7 @@ LEVELS = {
     "heights weights outer singular summary minibatch fst supervision",
     2: "components graph",
     3: "objectives updates factory progress flat ledger",
-    4: "trainer combination score edits renaming svd observe",
+    4: "trainer captured passes combination score edits renaming svd observe",
     5: "formats",
     6: "chain context_trees examples inference device batch_inference xvectors xvector_chunks export folding",
     7: "programs",

@@ -1,4 +1,4 @@
-"""Sums of products over rows and columns: numpy's body against the formula, the kernels against numpy's body."""
+"""Sums of products over rows and columns: numpy's body and the kernels against the formula."""
 
 import numpy as np
 import pytest
