@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from nnet.device import batch_on_gpu
 from nnet.objectives.chain.denominator import DenominatorGraph
 from nnet.objectives.chain.evaluate import ChainEvaluate
 from nnet.objectives.chain.objective import ChainOptions
+from nnet.objectives import PerOutput
 from nnet.outer import preconditioners
 from nnet.trainer import Trainer, TrainerOptions, TrainingDiverged
 from tests.emulation.device import transfers
@@ -210,3 +213,53 @@ def test_lf_mmi_on_a_device_trains_alike_and_the_host_does_not_wait(device):
     np.testing.assert_allclose(ours, theirs, atol=1e-2 * np.abs(theirs - start).max())
     assert waited == 0
     assert [line.split(" is ")[0] for line in lines[0]] == [line.split(" is ")[0] for line in lines[1]]
+
+
+class Spoilt(PerOutput):
+    """Objectives whose value is NaN at some of the calls; what leads to them is finite."""
+
+    def __init__(self, *calls: int):
+        self.calls, self.number = calls, -1
+
+    def __call__(self, *arguments, **options):
+        self.number += 1
+        values = super().__call__(*arguments, **options)
+        bad = self.number in self.calls
+        return {k: replace(v, total=v.total * np.nan) if bad else v for k, v in values.items()}
+
+
+def move_to(where):
+    """The network and the function that moves minibatches."""
+    return (network(), lambda batch: batch) if where == "host" else (on_device(network()), batch_on_gpu)
+
+
+@pytest.mark.parametrize("where", ["host", "device"])
+def test_a_refused_minibatch_leaves_constraint_and_batchnorm_as_they_were(emulated, where):
+    nnet, move = move_to(where)
+    trainer = Trainer(nnet, TrainerOptions(print_interval=4), evaluate=Spoilt(*range(4, 13)))
+    for seed in range(4):
+        trainer.step(move(minibatch(seed=seed)))
+    before, count = all_params(nnet), float(nnet.components["h1.batchnorm"].count)
+    for seed in range(4, 13):  # nine, of which about two are drawn for the orthonormal step
+        trainer.step(move(minibatch(seed=seed)))
+    assert np.array_equal(all_params(nnet), before)
+    seen = 0 if where == "host" else 9 * 24  # the host knows before statistics are stored
+    assert float(nnet.components["h1.batchnorm"].count) == pytest.approx(count + seen)
+
+
+@pytest.mark.parametrize("where", ["host", "device"])
+@pytest.mark.parametrize("spoilt", [6, 7])
+def test_backstitch_takes_both_of_its_passes_or_none(emulated, where, spoilt):
+    """A step back without the step on would be left over."""
+    nnet, move = move_to(where)
+    options = TrainerOptions(backstitch_training_scale=0.3, print_interval=2)
+    trainer = Trainer(nnet, options, evaluate=Spoilt(spoilt))
+    for seed in range(3):
+        trainer.step(move(minibatch(seed=seed)))
+    before, h2 = all_params(nnet), to_host(nnet.components["h2"].W).copy()
+    trainer.step(move(minibatch(seed=3)))
+    trainer.finish()
+    assert trainer.num_skipped == 1
+    assert np.array_equal(all_params(nnet), before), abs(to_host(nnet.components["h2"].W) - h2).max()
+    trainer.step(move(minibatch(seed=4)))
+    assert not np.array_equal(all_params(nnet), before)
