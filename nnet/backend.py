@@ -85,6 +85,15 @@ def gpu_count() -> int:
         return 0
 
 
+def page_locked(size: int) -> np.ndarray:
+    """`size` bytes of the host that a device copies from by itself. Raises RuntimeError without CuPy."""
+    if _import_cupy() is None:
+        raise RuntimeError("page-locked memory needs CuPy, which is not installed")
+    import cupyx  # noqa: PLC0415 - comes with CuPy
+
+    return cupyx.empty_pinned(size, np.uint8)  # type: ignore[no-any-return]
+
+
 def to_device(x: np.ndarray) -> Array:
     """`x` copied to the current CUDA device. Raises RuntimeError if there is none."""
     cupy = _import_cupy()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnet.backend import array_module, gpu_available, gpu_count, to_device
+from nnet.backend import Array, array_module, gpu_available, gpu_count, to_device
 from nnet.kernels.products import use_tf32
 from nnet.minibatch import ChainTarget, DenseTarget, Minibatch, SparseTarget, Target
 
@@ -65,10 +65,15 @@ def own_stream() -> Iterator[None]:
 
 def batch_on_gpu(batch: Minibatch) -> Minibatch:
     """The minibatch with its arrays on the current CUDA device; LF-MMI's supervision stays on the host."""
-    inputs = {name: (frames, to_device(x)) for name, (frames, x) in batch.inputs.items()}
-    return Minibatch(batch.n, inputs, {name: _target_on_gpu(t) for name, t in batch.outputs.items()})
+    return with_arrays(batch, to_device)
 
 
-def _target_on_gpu(target: Target | ChainTarget) -> Target | ChainTarget:
+def with_arrays(batch: Minibatch, f: Callable[[Array], Array]) -> Minibatch:
+    """The minibatch with f(a) for each array a that a device computes with, always in the same order."""
+    inputs = {name: (frames, f(x)) for name, (frames, x) in batch.inputs.items()}
+    return Minibatch(batch.n, inputs, {name: _with_arrays(t, f) for name, t in batch.outputs.items()})
+
+
+def _with_arrays(target: Target | ChainTarget, f: Callable[[Array], Array]) -> Target | ChainTarget:
     names = {DenseTarget: ("values",), SparseTarget: ("t", "n", "column", "weight")}.get(type(target), ())
-    return replace(target, **{name: to_device(getattr(target, name)) for name in names})  # type: ignore[type-var]
+    return replace(target, **{name: f(getattr(target, name)) for name in names})  # type: ignore[type-var]

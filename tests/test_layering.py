@@ -15,7 +15,8 @@ LEVELS = {
     3: "objectives updates factory progress flat ledger",
     4: "trainer captured passes combination score edits renaming svd observe",
     5: "formats",
-    6: "chain context_trees examples inference device batch_inference xvectors xvector_chunks export folding",
+    6: "chain context_trees examples inference device upload batch_inference xvectors xvector_chunks export "
+    "folding",
     7: "programs",
 }
 LEVEL_OF = {f"nnet.{name}": level for level, names in LEVELS.items() for name in names.split()}

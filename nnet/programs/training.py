@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 from nnet import tree
 from nnet.combination import check_finite
-from nnet.device import allow_tf32, batch_on_gpu, own_stream, select_gpu
+from nnet.device import allow_tf32, own_stream, select_gpu
 from nnet.files import atomic_write
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
@@ -19,6 +19,7 @@ from nnet.observe import Observer
 from nnet.programs.engine_options import ComputationOptions, ModelOutputOptions
 from nnet.programs.program import log, option
 from nnet.trainer import Trainer, TrainerOptions
+from nnet.upload import uploaded
 
 
 @dataclass
@@ -95,8 +96,9 @@ def train(
         observer.begin(nnet)
         trainer.observe = observer
     with own_stream() if on_gpu else nullcontext():
-        for batch in minibatches(nnet):
-            trainer.step(batch_on_gpu(batch) if on_gpu else batch)
+        batches = minibatches(nnet)
+        for batch in uploaded(batches) if on_gpu else batches:
+            trainer.step(batch)
         trained = trainer.finish()
     if not trained:
         why = "every minibatch was skipped" if trainer.num_skipped else "no labelled frame to train on"

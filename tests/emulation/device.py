@@ -257,6 +257,12 @@ class _Mirror(ModuleType):
         return _Ufunc(value) if isinstance(value, np.ufunc) else _method(value)
 
 
+class _Device(nullcontext):
+    """The only one there is."""
+
+    id = 0
+
+
 def module() -> ModuleType:
     """A new module `cupy`."""
     cupy = _Mirror("cupy", np)
@@ -264,7 +270,7 @@ def module() -> ModuleType:
     cupy.is_available = lambda: True
     runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError, free=lambda p: None)
     cupy.cuda = SimpleNamespace(runtime=runtime)
-    cupy.cuda.Device = lambda: SimpleNamespace(id=0)
+    cupy.cuda.Device = _Device
     cupy.cuda.get_current_stream = lambda: streams.State.stream
     cupy.cuda.Stream, cupy.cuda.Event = streams.Stream, streams.Event
     cupy.cuda.MemoryPool, cupy.cuda.using_allocator = streams.MemoryPool, streams.using_allocator
@@ -280,5 +286,5 @@ def extras() -> ModuleType:
         np.add.at(out.host, _index(rows), x.host)
 
     cupyx.scatter_add = scatter_add
-    cupyx.empty_pinned = np.empty
+    cupyx.empty_pinned = lambda shape, dtype: np.full(shape, 113, dtype)
     return cupyx

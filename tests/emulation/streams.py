@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,12 @@ class State:
     stream: Any
     pool: Any = None
     recorded: list[Call] | None = None
+    thread = 0  # that captures
 
 
 def capturing() -> bool:
-    """Whether calls are recorded."""
-    return State.recorded is not None
+    """Whether calls of this thread are recorded."""
+    return State.recorded is not None and State.thread == get_ident()
 
 
 def refuse(what: str) -> None:
@@ -39,10 +41,10 @@ def refuse(what: str) -> None:
 
 def perform(call: Call) -> None:
     """Make a call now, or note it for the graph that is being captured."""
-    if State.recorded is None:
-        call()
+    if capturing():
+        State.recorded.append(call)  # type: ignore[union-attr]
     else:
-        State.recorded.append(call)
+        call()
 
 
 def spoil(a: np.ndarray) -> None:
@@ -54,7 +56,7 @@ def made(call: Callable[[], np.ndarray], filled: bool = True) -> np.ndarray:
     """What a call returns; in a capture an array of that shape, which the graph fills later."""
     with np.errstate(all="ignore"):
         value = np.asarray(call())
-    if State.recorded is not None:
+    if capturing():
         if State.pool is None:
             raise RuntimeError("memory is taken during capture, but not from a pool of the graph's own")
         value = value.copy()
@@ -115,10 +117,9 @@ class Event:
         if self.stream is not None:
             self.stream.finish(self.count)
 
-    @property
-    def done(self) -> bool:
-        """Whether what came before it has been done."""
-        return self.stream is None or self.stream.finished >= self.count
+    def record(self, stream: Stream) -> None:
+        """Note how far a stream is."""
+        stream.record(self)
 
 
 class Stream:
@@ -177,7 +178,7 @@ class Stream:
             raise RuntimeError("cudaErrorStreamCaptureUnsupported: the null stream cannot be captured")
         if State.stream is not self or capturing():
             raise RuntimeError("cudaErrorIllegalState")
-        State.recorded = []
+        State.recorded, State.thread = [], get_ident()
 
     def end_capture(self) -> Graph:
         """The graph of what was recorded."""

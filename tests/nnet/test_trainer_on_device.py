@@ -11,10 +11,10 @@ from nnet import tree
 from nnet.backend import gpu_available, to_host
 from nnet.component import params
 from nnet.device import batch_on_gpu
+from nnet.objectives import PerOutput
 from nnet.objectives.chain.denominator import DenominatorGraph
 from nnet.objectives.chain.evaluate import ChainEvaluate
 from nnet.objectives.chain.objective import ChainOptions
-from nnet.objectives import PerOutput
 from nnet.outer import preconditioners
 from nnet.trainer import Trainer, TrainerOptions, TrainingDiverged
 from tests.emulation.device import transfers
