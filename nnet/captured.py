@@ -174,7 +174,7 @@ def _arrays(batch: Minibatch) -> list[Array]:
         elif isinstance(target, SparseTarget):
             found += [target.t, target.n, target.column, target.weight]
         else:
-            raise NotCapturableError("LF-MMI takes sums to the host in every minibatch")
+            raise NotCapturableError("supervisions of LF-MMI differ in size")
     return found
 
 

@@ -74,10 +74,14 @@ class Slot:
         if self.rooms[number][0].nbytes < a.nbytes:
             self.used.synchronize()  # nobody reads what is given back
             self.rooms[number] = self._room(a.nbytes)
-        here, there = (room[: a.nbytes].view(a.dtype).reshape(a.shape) for room in self.rooms[number])
+        here, there = (self._form(room, a) for room in self.rooms[number])
         here[...] = a
         there.set(here, stream=stream)
         return there
+
+    @staticmethod
+    def _form(room: Array, a: np.ndarray) -> Array:
+        return room[: a.nbytes].view(a.dtype).reshape(a.shape)
 
     def _room(self, size: int) -> tuple[np.ndarray, Array]:
         return page_locked(max(size, 1)), self.cupy.empty(max(size, 1), np.uint8)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnet.captured import Captured
+from nnet.component import params
 from nnet.formats.examples import EXAMPLE
 from nnet.formats.matrix import dense
 from nnet.formats.model import read_nnet, write_nnet
@@ -149,12 +151,23 @@ def test_labels_of_one_class_pull_its_bias_up(shop):
 
 
 class TestOnTheDevice:
-    """The path of a GPU, walked with a device that is the host."""
+    """The path of a GPU, walked on the emulated device."""
 
-    def test_the_model_goes_there_and_back(self, shop, monkeypatch):
+    def test_the_model_goes_there_and_back(self, shop, emulated):
         assert run("nnet3-train --use-gpu=no raw ark:egs host") == 0
-        monkeypatch.setattr("nnet.device.gpu_available", lambda: True)
-        monkeypatch.setattr("nnet.tree.to_device", lambda x: x.copy())
-        monkeypatch.setattr("nnet.device.to_device", lambda x: x.copy())
         assert run("nnet3-train --use-gpu=yes raw ark:egs device") == 0
-        assert Path("host").read_bytes() == Path("device").read_bytes()
+        host, device = (read_nnet(name).components for name in ("host", "device"))
+        for name, c in host.items():
+            for key, a in params(c).items():
+                np.testing.assert_allclose(params(device[name])[key], a, atol=1e-4, err_msg=f"{name}.{key}")
+
+    def test_graphs_do_not_change_a_byte(self, shop, emulated, monkeypatch):
+        Path("many").write_bytes(12 * Path("egs").read_bytes())
+        launches, launch = [], Captured.launch
+        monkeypatch.setattr(
+            Captured, "launch", lambda self, batch: launches.append(self) or launch(self, batch)
+        )
+        for graphs in ("false", "true"):
+            assert run(f"nnet3-train --use-gpu=yes --cuda-graphs={graphs} raw ark:many {graphs}") == 0
+            assert bool(launches) == (graphs == "true")
+        assert Path("false").read_bytes() == Path("true").read_bytes()
