@@ -19,7 +19,6 @@ __all__ = ["log", "option", "program_name", "run_program", "warn"]
 
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program stopped by Ctrl-C
 NO_READER = 141  # 128 + SIGPIPE, what a shell reports for a program whose reader went away
-TOO_LITTLE = "nothing, or too little, could be made of what was read: see above"
 
 
 def run_program(
@@ -33,25 +32,18 @@ def run_program(
 
     `nargs`: smallest and largest number of positional arguments (None: no limit). ValueError, OSError and
     MemoryError become one line `ERROR (program) ...` and status 1; an interrupt is 130, a lost reader 141.
+    Without any argument where one is needed the usage is shown, as Kaldi's programs do.
     """
     prog = program_name(body)
     argv = list(sys.argv[1:] if argv is None else argv)
+    if "--help" in argv[: argv.index("--") if "--" in argv else None]:
+        sys.stderr.write(usage_text(usage, options))
+        return 0
+    if not argv and nargs[0]:
+        sys.stderr.write(usage_text(usage, options))
+        return 1
     try:
-        if "--help" in argv[: argv.index("--") if "--" in argv else None]:
-            sys.stderr.write(usage_text(usage, options))
-            return 0
-        parsed, standard, arguments = parse(argv, options)
-        if standard.print_args:
-            print(*[escape(a) for a in [prog, *argv]], file=sys.stderr, flush=True)
-        if len(arguments) < nargs[0] or (nargs[1] is not None and len(arguments) > nargs[1]):
-            sys.stderr.write(usage_text(usage, options))
-            return 1
-        if standard.allow_pipes_in_scp:
-            parsed, arguments = _with_pipes(parsed, arguments)
-        keep_freed_memory()
-        status = body(parsed, *arguments) or 0
-        sys.stdout.flush()
-        return _failed(prog, TOO_LITTLE, status) if status else 0
+        return _run(prog, usage, options, body, nargs, argv)
     except KeyboardInterrupt:
         return _failed(prog, "interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -60,6 +52,42 @@ def run_program(
     except (ValueError, OSError, MemoryError) as error:
         _drop_output()
         return _failed(prog, _message(error), 1)
+
+
+def _run(
+    prog: str,
+    usage: str,
+    options: type[Any],
+    body: Callable[..., int | None],
+    nargs: tuple[int, int | None],
+    argv: Sequence[str],
+) -> int:
+    """The part of `run_program` that raises."""
+    parsed, standard, arguments = parse(argv, options)
+    if standard.print_args:
+        print(*[escape(a) for a in [prog, *argv]], file=sys.stderr, flush=True)
+    _check_number(arguments, nargs, usage)
+    if standard.allow_pipes_in_scp:
+        parsed, arguments = _with_pipes(parsed, arguments)
+    keep_freed_memory()
+    status = body(parsed, *arguments) or 0
+    sys.stdout.flush()
+    if status:
+        what = ", ".join(arguments)
+        _failed(prog, f"nothing, or too little, could be made of what was read ({what}): see above", status)
+    return status
+
+
+def _check_number(arguments: Sequence[str], nargs: tuple[int, int | None], usage: str) -> None:
+    """Raise ValueError if there are too few or too many arguments."""
+    least, most = nargs
+    if least <= len(arguments) and (most is None or len(arguments) <= most):
+        return
+    wanted = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+    shown = next((" ".join(s.split()) for s in usage.splitlines() if s.strip().startswith("Usage:")), "")
+    raise ValueError(
+        f"expected {wanted} arguments, found {len(arguments)}. {shown}; --help lists the options"
+    )
 
 
 def _with_pipes(parsed: Any, arguments: list[str]) -> tuple[Any, list[str]]:

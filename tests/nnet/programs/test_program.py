@@ -82,10 +82,29 @@ def test_help_is_status_0_and_prints_the_usage(capsys):
     assert "--number" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv", [[], ["a", "b", "c"]])
-def test_a_wrong_number_of_arguments_prints_the_usage(argv, capsys):
-    assert run(lambda options, *a: pytest.fail("ran"), *argv, nargs=(1, 2)) == 1
-    assert "Usage: test" in capsys.readouterr().err
+def test_nothing_where_something_is_needed_prints_the_usage(capsys):
+    assert run(lambda options, *a: pytest.fail("ran"), nargs=(1, 2)) == 1
+    error = capsys.readouterr().err
+    assert "Usage: test" in error and "--number" in error
+
+
+@pytest.mark.parametrize(
+    ("argv", "nargs", "wanted"),
+    [
+        (["a", "b", "c"], (1, 2), "expected 1 to 2 arguments, found 3"),
+        (["--number=3"], (1, None), "expected 1 or more arguments, found 0"),
+        (["a"], (2, 2), "expected 2 arguments, found 1"),
+    ],
+)
+def test_a_wrong_number_of_arguments_is_one_line(argv, nargs, wanted, capsys):
+    assert run(lambda options, *a: pytest.fail("ran"), "--print-args=false", *argv, nargs=nargs) == 1
+    error = capsys.readouterr().err
+    assert f"{wanted}. Usage: test; --help lists the options" in error and error.count("\n") == 1
+
+
+def test_a_program_that_could_make_nothing_names_what_it_read(capsys):
+    assert run(lambda options, *a: 1, "--print-args=false", "ark:empty", "ark:out") == 1
+    assert "made of what was read (ark:empty, ark:out): see above" in capsys.readouterr().err
 
 
 def test_an_unknown_option_is_one_line(capsys):
