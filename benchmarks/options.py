@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nnet.programs.program import describe
+
 Main = Callable[[Sequence[str] | None], int]
 
 
@@ -19,7 +21,7 @@ def one_line(main: Main) -> Main:
         try:
             return main(argv)
         except (ValueError, OSError, ImportError, MemoryError) as error:
-            print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
+            print(f"error: {describe(error)}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

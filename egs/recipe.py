@@ -18,6 +18,7 @@ from string import Template
 from typing import Any
 
 from nnet.files import atomic_write
+from nnet.programs.program import describe
 from steps.run import stop_on_signals
 
 DONE = ".done"
@@ -39,7 +40,7 @@ def guarded(run: Callable[[argparse.Namespace], None], options: argparse.Namespa
         with stop_on_signals():
             run(options)
     except (ValueError, OSError, MemoryError) as error:
-        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
+        print(f"error: {describe(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnet.files import drop_link
+from nnet.programs.program import describe
 from steps.executor import CommandExecutor, JobFailed, LocalExecutor, usable_cores
 from steps.experiment import Experiment
 from steps.lock import locked
@@ -44,7 +45,7 @@ def guarded(name: str, argv: Sequence[str], options: Any, train: Callable[[Run],
         say("stopped; the same command continues this run")
         return INTERRUPTED
     except (ValueError, OSError, JobFailed, MemoryError) as error:
-        say(f"error: {error}" if str(error) else f"error: {type(error).__name__}")
+        say(f"error: {error if isinstance(error, JobFailed) else describe(error)}")
         mail(options.email, f"{name}: training in {directory} stopped", str(error))
         return 1
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from nnet.programs.program import describe
 from steps.options import parse, usage
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def run_command(
         print(f"{name}: {error.name} is missing: pip install -e '.[{extra}]'", file=sys.stderr)
         return 1
     except (ValueError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {describe(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)

@@ -170,9 +170,9 @@ def _find(g: Given, table: dict[str, Any]) -> Any:
 
 
 def _unknown(name: str, where: str, table: dict[str, Any]) -> str:
-    near = difflib.get_close_matches(name, table, n=1, cutoff=0.0)
     tail = [known for known in table if known.rpartition(".")[2] == name.rpartition(".")[2]]
-    return f"unknown option --{name} ({where}); did you mean --{(tail or near)[0]}?"
+    near = tail or difflib.get_close_matches(name, table, n=1)
+    return f"unknown option --{name} ({where}); " + (f"did you mean --{near[0]}?" if near else "see --help")
 
 
 def _value(g: Given, f: Any, earlier: Any) -> Any:

@@ -39,7 +39,9 @@ def _run(name: str, heading: str, class_name: str, module: str, words: list[str]
     try:
         found: Any = parse(options, words)
     except (ValueError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        from nnet.programs.program import describe  # noqa: PLC0415 - seldom needed
+
+        print(f"{name}: {describe(error)}", file=sys.stderr)
         return 1
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")  # before numpy is imported: the driver's own arithmetic is small

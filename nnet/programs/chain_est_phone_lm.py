@@ -47,7 +47,11 @@ def run(options: Options, phones: str, fst: str) -> None:
     for _, sequence in read_table(phones, INT_VECTOR):
         lm.add(sequence)
     log(PROG, "Estimating phone LM")
-    write_fst_file(fst, lm.estimate())
+    try:
+        estimated = lm.estimate()
+    except ValueError as error:
+        raise ValueError(f"{phones}: {error}") from None
+    write_fst_file(fst, estimated)
     log(PROG, f"Estimated phone language model and wrote it to {fst}")
 
 

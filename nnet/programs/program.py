@@ -15,7 +15,7 @@ from nnet.allocation import keep_freed_memory
 from nnet.formats.specifiers import allow_pipes
 from nnet.programs.options import escape, option, parse, usage_text
 
-__all__ = ["log", "option", "program_name", "run_program", "warn"]
+__all__ = ["describe", "log", "option", "program_name", "run_program", "warn"]
 
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program stopped by Ctrl-C
 NO_READER = 141  # 128 + SIGPIPE, what a shell reports for a program whose reader went away
@@ -51,7 +51,7 @@ def run_program(
         return NO_READER
     except (ValueError, OSError, MemoryError) as error:
         _drop_output()
-        return _failed(prog, _message(error), 1)
+        return _failed(prog, describe(error), 1)
 
 
 def _run(
@@ -131,18 +131,19 @@ def version() -> str:
 
 
 def _failed(prog: str, message: str, status: int) -> int:
-    _line("ERROR", prog, " ".join(message.split("\n")))
+    _line("ERROR", prog, message)
     return status
 
 
-def _message(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """What is wrong, in one line."""
     if isinstance(error, MemoryError):
         return f"out of memory: {error}" if str(error) else "out of memory"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"writing failed: {error.strerror}"
-    return str(error)
+    return " ".join(str(error).split("\n")) or type(error).__name__
 
 
 def _drop_output() -> None:

@@ -32,19 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _arguments(words: list[str]) -> tuple[int, list[str]]:
-    number = "1"
-    options = [w for w in words if w.startswith("--")]
-    if options:
-        name, equals, value = options[0].partition("=")
-        at = words.index(options[0])
-        value = value if equals else " ".join(words[at + 1 : at + 2])
-        del words[at : at + (1 if equals else 2)]
-        if len(options) > 1 or name != "--num-states" or value not in ("1", "2"):
-            raise ValueError(f"unknown {' '.join(options)} {value}: the only option is --num-states 1 or 2")
-        number = value
-    if len(words) != 2:
-        raise ValueError(f"needs non-silence phones and silence phones, but got {len(words)} arguments")
-    return int(number), words
+    """The number of states, and the lists of phones. Raises ValueError."""
+    number, lists = "1", []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name == "--num-states":
+            number = value if equals else next(rest, "")
+        elif word.startswith("--"):
+            raise ValueError(f"unknown option {name}: there is only --num-states, 1 or 2")
+        else:
+            lists.append(word)
+    if number not in ("1", "2"):
+        raise ValueError(f"--num-states={number}: expected 1 or 2")
+    if len(lists) != 2:
+        raise ValueError(f"needs non-silence phones and silence phones, but got {len(lists)} arguments")
+    return int(number), lists
 
 
 def phones(text: str) -> list[int]:

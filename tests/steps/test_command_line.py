@@ -34,6 +34,8 @@ def work(o: Options) -> None:
         (["--number=3"], 1, "toy: kaldifst is missing: pip install -e '.[audio]'\n"),
         (["--number=4"], 130, "toy: interrupted\n"),
         (["--numbr=1"], 1, "toy: unknown option --numbr (command line); did you mean --number?\n"),
+        (["--xyz=1"], 1, "toy: unknown option --xyz (command line); see --help\n"),
+        (["--config=no.yaml"], 1, "toy: no.yaml: No such file or directory\n"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(

@@ -53,8 +53,9 @@ def test_the_text_is_kaldis_and_can_be_read(
         (["1:x", "2"], "'1:x' is no list of phones"),
         (["0:1", "2"], "'0:1' is no list of phones"),
         (["1:2", "2"], "phone 2 is given twice"),
-        (["--num-states=3", "1", "2"], "the only option is --num-states 1 or 2"),
-        (["--states=1", "1", "2"], "the only option is --num-states 1 or 2"),
+        (["--num-states=3", "1", "2"], "--num-states=3: expected 1 or 2"),
+        (["1", "2", "--num-states"], "--num-states=: expected 1 or 2"),
+        (["--states=1", "1", "2"], "unknown option --states: there is only --num-states, 1 or 2"),
     ],
 )
 def test_mistakes_end_in_one_line(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
