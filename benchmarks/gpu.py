@@ -1,14 +1,18 @@
 """On a GPU: the device tests, then a training step against PyTorch compiled with TF32 and plain SGD.
 
-usage: python -m benchmarks.gpu --networks DIR [--only NAME] [--steps 30] [--no-tests]
+usage: python -m benchmarks.gpu --networks DIR [--output gpu-figures.md] [--only NAME] [--steps 30]
+                                [--no-tests]
 
-DIR has tdnnf.xconfig and lstm.xconfig; tdnnf17.xconfig lies beside this program. Prints a table in markdown:
-milliseconds of a step with TF32, with and without natural gradient, the share of it that its large matrix
-products take by themselves, and PyTorch's. Needs the extras cuda12 (or cuda13), dev and bench.
+DIR has tdnnf.xconfig and lstm.xconfig; tdnnf17.xconfig lies beside this program. Prints a table in markdown,
+and writes it, with card, command and date, after every row: milliseconds of a step with TF32, launched kernel
+by kernel and as CUDA graphs, that without natural gradient, the share of it that its large matrix products
+take by themselves, and PyTorch's. No network is begun after eight minutes. Needs the extras cuda12 (or
+cuda13), dev and bench.
 """
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,14 +21,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.options import existing, one_line
 from benchmarks.step_job import Network, prepare
 from egs.arguments import Parser, count
 from nnet import tree
-from nnet.backend import array_module, gpu_available
+from nnet.backend import array_module, gpu_available, to_device
 from nnet.component import params
-from nnet.device import allow_tf32, batch_on_gpu
+from nnet.device import allow_tf32, batch_on_gpu, own_stream
 from nnet.examples.stream import read_minibatches
+from nnet.files import atomic_write
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
 from nnet.kernels import products
@@ -32,9 +39,19 @@ from nnet.minibatch import Minibatch, SparseTarget
 from nnet.trainer import Trainer, TrainerOptions
 
 HERE = Path(__file__).parent
-NETWORKS = (Network("tdnnf", 128, 150), Network("tdnnf17", 128, 150), Network("lstm", 64, 20, extra_left=20))
-TESTS = ("tests/nnet/components/test_on_device.py", "tests/nnet/test_trainer_on_device.py")
-COLUMNS = ("network", "ours, ms", "without natural gradient", "products", "PyTorch, ms", "ours / PyTorch")
+NETWORKS = (Network("tdnnf", 128, 150), Network("lstm", 64, 20, extra_left=20), Network("tdnnf17", 128, 150))
+TESTS = tuple(
+    f"tests/nnet/{name}.py"
+    for name in ("components/test_on_device", "test_trainer_on_device", "test_captured", "test_upload")
+)
+COLUMNS = (
+    *("network", "by kernels, ms", "by graphs, ms", "launched as graphs", "without natural gradient, ms"),
+    *("products", "PyTorch, ms", "ours / PyTorch"),
+)
+TORCH_DEVICE = "cuda"
+PATIENCE = 480.0  # seconds after which no further network is begun
+BLOCKS = 3  # of steps that are timed; the one in the middle counts
+WARM_UP = 100  # steps that do not count: all kinds of minibatch have graphs then
 
 Step = Callable[[], Any]
 
@@ -46,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument(
         "--networks", type=existing, required=True, help="folder with tdnnf.xconfig and lstm.xconfig"
     )
+    p.add_argument("--output", type=Path, default=Path("gpu-figures.md"), help="file for the table")
     p.add_argument("--only", default="", help="one network")
     p.add_argument("--steps", type=count, default=30, help="steps that are timed together")
     p.add_argument("--no-tests", action="store_true", help="measure only")
@@ -56,15 +74,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not gpu_available():
         print("no GPU can be used: nothing was measured", file=sys.stderr)
         return 1
+    start = time.monotonic()
     if not options.no_tests:
         words = ["-m", "pytest", "-q", *TESTS, "-k", "real", "-p", "no:xdist"]
         if subprocess.run([sys.executable, *words], cwd=HERE.parent, check=False).returncode:
             return 1
-    print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
+    lines = heading(sys.argv[1:] if argv is None else argv)
+    print("\n".join(lines))
     for network in networks:
-        folder = HERE if network.name == "tdnnf17" else options.networks
-        print("| " + " | ".join(measure(network, folder, options.steps, "cuda")) + " |", flush=True)
+        if time.monotonic() - start > PATIENCE:
+            lines.append(f"\n{network.name}: not measured, time was up")
+        else:
+            folder = HERE if network.name == "tdnnf17" else options.networks
+            lines.append("| " + " | ".join(measure(network, folder, options.steps, TORCH_DEVICE)) + " |")
+        print(lines[-1], flush=True)
+        with atomic_write(options.output, text=True) as stream:
+            stream.write("\n".join(lines) + "\n")
     return 0
+
+
+def heading(argv: Sequence[str]) -> list[str]:
+    """Which card, which command, when; and the head of the table."""
+    runtime = array_module(to_device(np.zeros(1, np.float32))).cuda.runtime
+    card = runtime.getDeviceProperties(0)["name"].decode()
+    versions = f"driver {runtime.driverGetVersion()}, runtime {runtime.runtimeGetVersion()}"
+    command = f"python -m benchmarks.gpu {shlex.join(argv)}"
+    said = f"{card} ({versions}), {time.strftime('%Y-%m-%d %H:%M')}: `{command}`"
+    return [said, "", "| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
 
 
 def measure(network: Network, xconfigs: Path, steps: int, device: str) -> list[str]:
@@ -75,19 +111,24 @@ def measure(network: Network, xconfigs: Path, steps: int, device: str) -> list[s
     theirs = 1000 * seconds(torch_step(nnet, batch, device), steps)
     nnet.components.update({name: tree.on_device(c) for name, c in nnet.components.items()})
     allow_tf32(True)
-    there = batch_on_gpu(batch)
-    ours = 1000 * seconds(our_step(nnet, there), steps)
-    share = 1000 * products_alone(our_step(nnet, there), steps) / ours
-    for _, c in tree.updatable(nnet.components):
-        c.is_gradient = True
-    plain = 1000 * seconds(our_step(nnet, there), steps)
-    figures = [f"{ours:.2f}", f"{plain:.2f}", f"{share:.0%}", f"{theirs:.2f}", f"{ours / theirs:.2f}"]
-    return [network.name, *figures]
+    with own_stream():
+        there = batch_on_gpu(batch)
+        kernels = 1000 * seconds(our_step(nnet, there)[1], steps)
+        share = 1000 * products_alone(our_step(nnet, there)[1], steps)
+        trainer, step = our_step(nnet, there, graphs=True)
+        ours = 1000 * seconds(step, steps, WARM_UP)
+        for _, c in tree.updatable(nnet.components):
+            c.is_gradient = True
+        plain = 1000 * seconds(our_step(nnet, there, graphs=True)[1], steps, WARM_UP)
+    launched = (trainer.num_launched / trainer.num_minibatches, share / ours)
+    figures = [f"{kernels:.2f}", f"{ours:.2f}", f"{launched[0]:.0%}", f"{plain:.2f}", f"{launched[1]:.0%}"]
+    return [network.name, *figures, f"{theirs:.2f}", f"{ours / theirs:.2f}"]
 
 
-def our_step(nnet: Nnet, batch: Minibatch) -> Step:
+def our_step(nnet: Nnet, batch: Minibatch, graphs: bool = False) -> tuple[Trainer, Step]:
     """A step of training; it logs nothing, so the host waits at the first one only."""
-    trainer = Trainer(nnet, TrainerOptions(print_interval=1 << 30))
+    options = TrainerOptions(print_interval=1 << 30, cuda_graphs=graphs)
+    trainer = Trainer(nnet, options, lambda line: print(line, file=sys.stderr))
     wait = _waiting(nnet)
 
     def step(last: bool = False) -> None:
@@ -95,7 +136,7 @@ def our_step(nnet: Nnet, batch: Minibatch) -> Step:
         if last:
             wait()
 
-    return step
+    return trainer, step
 
 
 def _waiting(nnet: Nnet) -> Step:
@@ -105,15 +146,19 @@ def _waiting(nnet: Nnet) -> Step:
     return lambda: cuda.get_current_stream().synchronize()
 
 
-def seconds(step: Callable[..., Any], steps: int) -> float:
-    """Of one of `steps` steps in a row, after as many that do not count; `step(True)` waits for its end."""
-    for timed in (False, True):
+def seconds(step: Callable[..., Any], steps: int, warm_up: int = 0) -> float:
+    """Of one step: of several blocks of `steps` in a row the one in the middle, after at least as many steps
+    that do not count; `step(True)` waits for its end.
+    """
+    for i in range(max(steps, warm_up)):
+        step(i == max(steps, warm_up) - 1)
+    found = []
+    for _ in range(BLOCKS):
         start = time.perf_counter()
         for i in range(steps):
             step(i == steps - 1)
-        if timed:
-            return (time.perf_counter() - start) / steps
-    raise AssertionError
+        found.append((time.perf_counter() - start) / steps)
+    return sorted(found)[BLOCKS // 2]
 
 
 def products_alone(step: Callable[..., Any], steps: int) -> float:

@@ -142,6 +142,11 @@ class Trainer:
         if not self._on_device or entry.minibatch % o.print_interval == 0:
             self.settle()
 
+    @property
+    def num_launched(self) -> int:
+        """How many passes over minibatches were CUDA graphs."""
+        return 0 if self._graphs is None else self._graphs.launched
+
     def settle(self) -> None:
         """Log and count what is due; on a device the one place that waits for it. May raise as `step`."""
         entries, counts = settle(self._unsettled, self.flat.decision.counts)

@@ -1,5 +1,7 @@
 """The benchmark for GPUs, on the emulated one: every part runs, and PyTorch's networks learn."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -26,14 +28,43 @@ def network(request, tmp_path):
     return network
 
 
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Two small networks, few steps, PyTorch on the CPU."""
+    for text, network in NETWORKS.values():
+        (tmp_path / f"{network.name}.xconfig").write_text(text)
+    monkeypatch.setattr(gpu, "NETWORKS", tuple(network for _, network in NETWORKS.values()))
+    monkeypatch.setattr(gpu, "TORCH_DEVICE", "cpu")
+    monkeypatch.setattr(gpu, "WARM_UP", 14)
+    return tmp_path
+
+
 @pytest.mark.slow
-def test_a_row_is_measured(tmp_path, emulated):
-    text, network = NETWORKS["tdnn"]
-    (tmp_path / "tdnn.xconfig").write_text(text)
+def test_everything_is_measured_and_written(small, emulated, monkeypatch, capsys):
     pytest.importorskip("torch", reason="needs the extra bench")
-    row = gpu.measure(network, tmp_path, 1, "cpu")
-    assert row[0] == network.name and len(row) == len(gpu.COLUMNS)
-    assert all(float(figure) > 0 for figure in (row[1], row[2], row[4], row[5])) and row[3].endswith("%")
+    tested = []
+    passed = SimpleNamespace(run=lambda words, **how: tested.append(words) or SimpleNamespace(returncode=0))
+    monkeypatch.setattr(gpu, "subprocess", passed)
+    arguments = ["--networks", str(small), "--output", str(small / "figures.md"), "--steps", "1"]
+    assert gpu.main(arguments) == 0
+    assert {w for w in tested[0] if w.startswith("tests/")} == set(gpu.TESTS)
+    assert all((gpu.HERE.parent / name).exists() for name in gpu.TESTS)
+    said, _, head, _, *rows = (small / "figures.md").read_text().splitlines()
+    assert said.startswith("emulated (driver 12080") and f"--networks {small}" in said
+    assert capsys.readouterr().out.splitlines()[-len(rows) :] == rows
+    assert head.split("|")[1].strip() == "network"
+    for row, name in zip(rows, NETWORKS, strict=True):
+        cells = dict(zip(gpu.COLUMNS, (cell.strip() for cell in row.split("|")[1:-1]), strict=True))
+        assert cells["network"] == name
+        assert all(float(v.rstrip("%")) > 0 for key, v in cells.items() if key != "network"), cells
+
+
+@pytest.mark.slow
+def test_what_there_is_no_time_for_is_said(small, emulated, monkeypatch):
+    monkeypatch.setattr(gpu, "PATIENCE", -1.0)
+    out = small / "figures.md"
+    assert gpu.main(["--networks", str(small), "--output", str(out), "--no-tests", "--only", "lstm"]) == 0
+    assert out.read_text().endswith("lstm: not measured, time was up\n")
 
 
 @pytest.mark.slow

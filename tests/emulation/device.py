@@ -269,6 +269,8 @@ def module() -> ModuleType:
     cupy.ndarray, cupy.asarray, cupy.array, cupy.RawModule = ndarray, asarray, asarray, RawModule
     cupy.is_available = lambda: True
     runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError, free=lambda p: None)
+    runtime.getDeviceProperties = lambda number: {"name": b"emulated"}
+    runtime.driverGetVersion = runtime.runtimeGetVersion = lambda: 12080
     cupy.cuda = SimpleNamespace(runtime=runtime)
     cupy.cuda.Device = _Device
     cupy.cuda.get_current_stream = lambda: streams.State.stream

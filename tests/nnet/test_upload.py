@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnet import upload
-from nnet.backend import to_host
+from nnet.backend import gpu_available, to_host
 from nnet.device import batch_on_gpu
 from nnet.trainer import Trainer, TrainerOptions
 from nnet.upload import uploaded
@@ -26,13 +26,22 @@ def arrays(batch):
     return found
 
 
+@pytest.fixture(params=["emulated", "real"])
+def device(request):
+    """One device after the other."""
+    if request.param == "emulated":
+        request.getfixturevalue("emulated")
+    elif not gpu_available():
+        pytest.skip("needs CuPy and a GPU")
+
+
 BATCHES = [
     minibatch(n=3 + i % 3, seed=i) if i % 2 else densified(minibatch(n=9 - i, seed=i)) for i in range(8)
 ]
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3])
-def test_each_minibatch_is_there_when_it_is_used(emulated, slots):
+def test_each_minibatch_is_there_when_it_is_used(device, slots):
     """The emulated copies happen as late as a real one may, and spoil their target until then."""
     found = [arrays(batch) for batch in uploaded(iter(BATCHES), slots)]
     assert len(found) == len(BATCHES)
@@ -56,7 +65,7 @@ def test_memory_is_taken_once_for_each_slot(emulated, monkeypatch):
     assert len(taken) == 2 * 5
 
 
-def test_training_on_them_is_training_on_each_when_it_is_sent(emulated):
+def test_training_on_them_is_training_on_each_when_it_is_sent(device):
     found = []
     for move in (lambda batches: map(batch_on_gpu, batches), uploaded):
         nnet = on_device(network())
@@ -67,14 +76,14 @@ def test_training_on_them_is_training_on_each_when_it_is_sent(emulated):
     assert np.array_equal(*found)
 
 
-def test_supervision_of_chains_stays_on_the_host(emulated, rng):
+def test_supervision_of_chains_stays_on_the_host(device, rng):
     given = chain_minibatch(rng)
     for batch in uploaded(iter([given])):
         assert batch.outputs == given.outputs
         assert np.array_equal(to_host(batch.inputs["input"][1]), given.inputs["input"][1])
 
 
-def test_an_error_of_the_reader_arrives(emulated):
+def test_an_error_of_the_reader_arrives(device):
     def batches():
         yield minibatch()
         raise ValueError("the archive ends early")
