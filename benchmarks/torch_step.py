@@ -27,18 +27,29 @@ RATE = 1e-5
 def main() -> None:
     """`torch_step [--compile] MODEL EXAMPLES OUT`: one pass over the examples."""
     model, examples, out = sys.argv[-3:]
-    forward = torch.compile(outputs, dynamic=False) if "--compile" in sys.argv else outputs
+    step, nnet = stepper(model, torch.compile(outputs, dynamic=False) if "--compile" in sys.argv else None)
+    for batch in read_minibatches(examples, nnet):
+        step(batch)
+    write_nnet(nnet, out)
+
+
+def stepper(
+    model: str, forward: Callable[..., Any] | None = None
+) -> tuple[Callable[[Minibatch], None], Nnet]:
+    """A function that trains on a minibatch, and the network; `forward` is what was compiled of `outputs`."""
     nnet = read_nnet(model)
     weights = {name: {k: torch.tensor(a, requires_grad=True) for k, a in params(c).items()}
                for name, c in nnet.components.items()}  # fmt: skip
     flat = [w for ws in weights.values() for w in ws.values()]
     optimizer = torch.optim.SGD(flat, lr=RATE)
     plans = PlanCache(nnet)
-    for batch in read_minibatches(examples, nnet):
+
+    def step(batch: Minibatch) -> None:
         optimizer.zero_grad()
-        (-objective(nnet, plans, weights, batch, forward)).backward()
+        (-objective(nnet, plans, weights, batch, forward or outputs)).backward()
         optimizer.step()
-    write_nnet(nnet, out)
+
+    return step, nnet
 
 
 def objective(

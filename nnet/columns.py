@@ -3,13 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from nnet.backend import Array, array_module
 from nnet.kernels.products import multiply
 from nnet.kernels.rows import joined
-from nnet.kernels.sums import column_sums, row_products
+from nnet.kernels.sums import column_sums, sumsq
+
+NARROW = 32  # rows of W: products with so few take as long as reading what they multiply
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Views rows[s : s + n] of one array (M, D), for each s of `starts`: what a TDNN layer multiplies."""
+
+    rows: Array
+    starts: tuple[int, ...]
+    n: int
+
+    def views(self) -> list[Array]:
+        """Each (n, D)."""
+        return [self.rows[s : s + self.n] for s in self.starts]
+
+    @property
+    def pay(self) -> bool:
+        """Whether the views share enough rows that reading each once is worth its trouble."""
+        span = max(self.starts) - min(self.starts)
+        return array_module(self.rows) is np and len(self.starts) > 1 and 2 * span <= self.n
+
+    def times(self, W: Array) -> Array:
+        """The sum of rows[s_k : s_k + n] W_kᵀ, (n, R), for W (R, >= K D), W_k side by side.
+
+        One product with all W_k, then K narrow sums: for two views of (2080, 768) and R = 20 0.9 ms, not 1.3.
+        """
+        (R, K), D = (len(W), len(self.starts)), self.rows.shape[1]
+        first, last = min(self.starts), max(self.starts) + self.n
+        stacked = W[:, : K * D].reshape(R, K, D).transpose(1, 0, 2).reshape(K * R, D)
+        parts = multiply(self.rows[first:last], stacked.T)
+        shown = [parts[s - first :][: self.n, k * R : (k + 1) * R] for k, s in enumerate(self.starts)]
+        total = shown[0] + shown[1]
+        for part in shown[2:]:
+            total += part
+        return total
+
+    def sumsq(self) -> Array:
+        """The sum of the squared Frobenius norms of the views."""
+        ends = sorted({*self.starts, *(s + self.n for s in self.starts)})
+        covers = [sum(s <= a < s + self.n for s in self.starts) for a in ends]
+        return sum(c * sumsq(self.rows[a:b]) for c, (a, b) in zip(covers, pairwise(ends)) if c)
 
 
 class Columns:
@@ -18,8 +62,9 @@ class Columns:
     A time-delay layer multiplies shifted views of one array; its update needs X only in products.
     """
 
-    def __init__(self, blocks: Sequence[Array], ones: bool = False):
-        self.blocks = tuple(blocks)
+    def __init__(self, blocks: Sequence[Array] | Windows, ones: bool = False):
+        self._windows = blocks if isinstance(blocks, Windows) and blocks.pay else None
+        self.blocks = tuple(blocks.views() if isinstance(blocks, Windows) else blocks)
         self.ones = ones
         self.xp = array_module(self.blocks[0])
         self.dtype = self.blocks[0].dtype
@@ -31,9 +76,9 @@ class Columns:
 
     def times(self, W: Array) -> Array:
         """X Wᵀ, (N, R), for W (R, D)."""
-        total = None
+        total = self._windows.times(W) if self._windows and len(W) <= NARROW else None
         start = 0
-        for x in self.blocks:
+        for x in self.blocks if total is None else ():
             total = multiply(x, W[:, start : start + x.shape[1]].T, total, add=total is not None)
             start += x.shape[1]
         if self.ones:
@@ -55,7 +100,7 @@ class Columns:
 
     def sumsq(self) -> Array:
         """Squared Frobenius norm, a float64 scalar where the blocks lie."""
-        total = sum(sumsq(x) for x in self.blocks)
+        total = self._windows.sumsq() if self._windows else sum(sumsq(x) for x in self.blocks)
         return total + len(self.blocks[0]) if self.ones else total
 
     def pieces(self) -> Iterator[Array]:
@@ -68,8 +113,3 @@ class Columns:
         """X as one array; the only block itself if there is no other column."""
         pieces = tuple(self.pieces())
         return pieces[0] if len(pieces) == 1 else joined(pieces, axis=1)
-
-
-def sumsq(x: Array) -> Array:
-    """Squared Frobenius norm of x (N, D), rows in x's precision, their sum in float64."""
-    return row_products(x, x).sum(dtype=np.float64)

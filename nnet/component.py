@@ -93,6 +93,7 @@ class Component:
 
     TYPE: ClassVar[str] = ""  # the name in Kaldi's files, e.g. "TdnnComponent"
     NEEDS: ClassVar[str] = "xy"  # what store_stats, backward and update read of the pass; the rest is None
+    OVERWRITES: ClassVar[bool] = False  # whether backward takes `out`, an array for dx that may be dy
 
     @property
     def input_dim(self) -> int:
@@ -135,7 +136,8 @@ class Component:
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         """dx for the objective's derivative dy. Never changes dy. With `delta`, self-repair acts and is
-        counted there.
+        counted there. One that OVERWRITES takes `out` too, and may put dx there: dy itself, if nobody else
+        reads it.
         """
         raise NotImplementedError
 

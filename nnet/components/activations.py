@@ -10,9 +10,8 @@ import numpy as np
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, config, flat, stat
 from nnet.config_line import ConfigLine
-from nnet.kernels import softmax
-from nnet.kernels.blocks import apply
-from nnet.kernels.sums import column_products, row_products
+from nnet.kernels import relu, softmax
+from nnet.kernels.sums import column_activity, column_products, column_totals, row_products
 from nnet.summary import summarize
 
 UNSET = -1000.0  # Kaldi's marker for a self-repair threshold that was not given
@@ -71,7 +70,7 @@ class Activation(Component):
         if not io.happens(DERIVATIVE_STATS_SHARE):
             return
         g = flat(dy)
-        self.oderiv_sumsq = _plus(self.oderiv_sumsq, sum_of_products(g, g))
+        self.oderiv_sumsq = _plus(self.oderiv_sumsq, column_products(g, g))
         self.oderiv_count += g.shape[0]
 
     def info_dims(self) -> list[str]:
@@ -120,11 +119,6 @@ class Activation(Component):
         return saturated.astype(dtype)
 
 
-def sum_of_products(a: Array, b: Array) -> Array:
-    """sum_i a[i, j] b[i, j] without a temporary array."""
-    return column_products(a, b)
-
-
 def _known(total: Array) -> bool:
     """Whether a sum has been stored; files hold an empty vector before."""
     return total is not None and total.size > 0
@@ -167,8 +161,8 @@ class Sigmoid(Activation):
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         if io.happens(STATS_SHARE):
             v = flat(y)
-            total = v.sum(axis=0)
-            self._store(y, total, (total - sum_of_products(v, v)).clip(0, None))
+            total, square = column_totals(v, v)
+            self._store(y, total, (total - square).clip(0, None))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -195,7 +189,8 @@ class Tanh(Activation):
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         if io.happens(STATS_SHARE):
             v = flat(y)
-            self._store(y, v.sum(axis=0), (v.shape[0] - sum_of_products(v, v)).clip(0, None))
+            total, square = column_totals(v, v)
+            self._store(y, total, (len(v) - square).clip(0, None))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -206,13 +201,22 @@ class RectifiedLinear(Activation):
     """
 
     TYPE = "RectifiedLinearComponent"
+    OVERWRITES = True
 
     def forward(self, x: Array, io: Io) -> tuple[Array, None]:
         return array_module(x).maximum(x, 0), None
 
-    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        xp = array_module(y)
-        dx = apply(lambda dy, y, out: xp.multiply(dy, y > 0, out=out), dy, y)
+    def backward(
+        self,
+        dy: Array,
+        x: Array,
+        y: Array,
+        memo: Any,
+        io: Io,
+        delta: Self | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        dx = relu.backward(dy, y, out)
         if delta is not None and self._repairs(io):
             self._repair(dx, delta)
         return dx
@@ -230,8 +234,7 @@ class RectifiedLinear(Activation):
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         if io.happens(STATS_SHARE):
-            v = flat(y)
-            self._store(y, v.sum(axis=0), (v > 0).sum(axis=0, dtype=np.int32))
+            self._store(y, *column_activity(flat(y)))
 
 
 @dataclass(kw_only=True, eq=False)

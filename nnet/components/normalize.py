@@ -112,6 +112,7 @@ class BatchNorm(Component):
 
     TYPE = "BatchNormComponent"
     NEEDS = "x"
+    OVERWRITES = True
 
     dim: int = config()
     block_dim: int = config()
@@ -155,12 +156,21 @@ class BatchNorm(Component):
         y, moments = normalise.forward(rows, self.epsilon, self.target_rms)
         return y.reshape(x.shape), moments
 
-    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        g = dy.reshape(-1, self.block_dim)
+    def backward(
+        self,
+        dy: Array,
+        x: Array,
+        y: Array,
+        memo: Any,
+        io: Io,
+        delta: Self | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        g, dx = dy.reshape(-1, self.block_dim), None if out is None else out.reshape(-1, self.block_dim)
         if self.test_mode:
             return (g * self.scale_and_offset()[0].astype(dy.dtype)).reshape(dy.shape)
         rows = x.reshape(-1, self.block_dim)
-        return normalise.backward(g, rows, memo, self.target_rms).reshape(dy.shape)
+        return normalise.backward(g, rows, memo, self.target_rms, dx).reshape(dy.shape)
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         if self.test_mode:

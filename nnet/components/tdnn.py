@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.columns import Columns
+from nnet.columns import Columns, Windows
 from nnet.component import Io, Updatable, common_options, config, flat, param
 from nnet.config_line import ConfigLine
 from nnet.frames import Rows, evenly_spaced, overlapping_rows
@@ -85,7 +85,7 @@ class Tdnn(Updatable):
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
         if self._is_narrow:
             ones = self.b is not None
-            X = Columns([flat(x[near(at, x)]) for _, at in self.blocks(io)], ones).dense()
+            X = Columns(self._shown(x, io), ones).dense()
             W = array_module(x).column_stack((self.W, self.b)) if ones else self.W
             return multiply(X, W.T).reshape(len(io.t_out), x.shape[1], -1), None
         y: Array = None  # (T' N, out)
@@ -123,8 +123,9 @@ class Tdnn(Updatable):
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
         natural = self.natural() if self.use_natural_gradient else None
         frames = evenly_spaced(io.t_out)
+        parts: Windows | list[Array]
         if natural is None or len(frames) == len(io.t_out):
-            parts = [flat(x[near(at, x)]) for _, at in self.blocks(io)]
+            parts = self._shown(x, io)
         else:
             parts = [flat(padded(x, io.t_in, frames, offset)) for offset in self.time_offsets]
             dy = padded(dy, io.t_out, frames, 0)
@@ -140,6 +141,15 @@ class Tdnn(Updatable):
         For 2 x 96 -> 768 and 2080 rows: forward 4.4 ms against 5.7, the update's product 4.5 against 6.0.
         """
         return 2 * self.W.shape[1] <= self.output_dim
+
+    def _shown(self, x: Array, io: Io) -> Windows | list[Array]:
+        """The rows of x that each W_k multiplies, as (T' N, in)."""
+        rows = [at for _, at in self.blocks(io)]
+        N = x.shape[1]
+        starts = tuple(at.start * N for at in rows if isinstance(at, slice) and at.step in (None, 1))
+        if len(starts) == len(rows):
+            return Windows(flat(x), starts, len(io.t_out) * N)
+        return [flat(x[near(at, x)]) for at in rows]
 
     def blocks(self, io: Io) -> Iterator[tuple[Array, Rows]]:
         """Pairs (W_k, the rows of x that W_k multiplies)."""

@@ -29,11 +29,33 @@ def fill(x: Array, g: Gather) -> None:
 
 
 def run_copies(copies: Iterable[Copy], x: Array, ys: Mapping[str, Array]) -> None:
-    """Copy, or add, rows of `ys` to rows of x."""
+    """Copy, or add, rows of `ys` to rows of x; what is added right after a copy goes along with it."""
+    first: Copy | None = None
     for c in copies:
-        source = ys[c.source]
-        part = source[rows.near(c.src, source), :, c.source_columns]
-        rows.put(x, rows.near(c.dst, x), c.columns, part, c.scale, c.add)
+        if first is not None and c.add and _same_place(c, first):
+            parts = (_part(first, ys), first.scale), (_part(c, ys), c.scale)
+            rows.put_sum(x, c.dst, c.columns, *parts)
+            first = None
+            continue
+        if first is not None:
+            _run_copy(first, x, ys)
+        first = c
+    if first is not None:
+        _run_copy(first, x, ys)
+
+
+def _same_place(c: Copy, first: Copy) -> bool:
+    same = isinstance(c.dst, slice) and isinstance(first.dst, slice) and c.dst == first.dst
+    return same and c.columns == first.columns and not first.add
+
+
+def _part(c: Copy, ys: Mapping[str, Array]) -> Array:
+    source = ys[c.source]
+    return source[rows.near(c.src, source), :, c.source_columns]
+
+
+def _run_copy(c: Copy, x: Array, ys: Mapping[str, Array]) -> None:
+    rows.put(x, rows.near(c.dst, x), c.columns, _part(c, ys), c.scale, c.add)
 
 
 def add_back(c: Copy, dx: Array, dy: Array) -> None:
@@ -49,51 +71,65 @@ class Gradients:
     """Derivatives of the objective by node output, accumulated over their readers.
 
     The first contribution is kept as it is, without a copy; it may be somebody else's array, so a second one
-    makes a new sum. Only sums of our own are changed in place.
+    makes a new sum. Only sums of our own, and arrays that nobody else reads, are changed in place.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.shapes = shapes  # of the outputs of all nodes
         self.held: dict[str, Array] = {}
         self.own: set[str] = set()
+        self.waiting: dict[str, tuple[Copy, Array]] = {}  # a first contribution by part of the rows
 
-    def add(self, c: Copy, dx: Array) -> None:
-        """Take back through the copy `c` what arrives in dx."""
-        if c.whole and isinstance(c.dst, slice):
+    def add(self, c: Copy, dx: Array, free: bool = False) -> None:
+        """Take back through the copy `c` what arrives in dx, which nobody else reads if it is `free`."""
+        name = c.source
+        if c.whole and isinstance(c.dst, slice) and (c.scale == 1.0 or name not in self.own):
             part = dx[c.dst, :, c.columns]
-            self.add_whole(c.source, part if c.scale == 1.0 else part * c.scale)
-        elif c.source not in self.held and self._fills_rows(c):
-            self._begin(c, dx)
+            self.add_whole(name, part if c.scale == 1.0 else part * c.scale, free or c.scale != 1.0)
+        elif name not in self.held and name not in self.waiting and self._fills_rows(c):
+            self.waiting[name] = c, dx
         else:
-            add_back(c, dx, self.owned(c.source, dx))
+            add_back(c, dx, self.owned(name, dx))
 
     def _fills_rows(self, c: Copy) -> bool:
         """Whether what comes back covers a run of whole rows, so that zeros are needed around it only."""
         whole = c.source_columns == slice(0, self.shapes[c.source][2])
         return whole and isinstance(c.src, slice) and c.src.step == 1
 
-    def _begin(self, c: Copy, dx: Array) -> None:
-        """A sum of our own that starts with what comes back: a third of the traffic of adding to zeros."""
+    def _begin(self, name: str) -> None:
+        """Make what waits a sum of our own: a third of the traffic of adding to zeros."""
+        if name not in self.waiting:
+            return
+        c, dx = self.waiting.pop(name)
         assert isinstance(c.src, slice)
-        total = array_module(dx).empty(self.shapes[c.source], dx.dtype)
+        total = array_module(dx).empty(self.shapes[name], dx.dtype)
         total[: c.src.start] = 0
         total[c.src.stop :] = 0
         rows.put(total, c.src, c.source_columns, dx[rows.near(c.dst, dx), :, c.columns], c.scale)
-        self.held[c.source] = total
-        self.own.add(c.source)
+        self.held[name] = total
+        self.own.add(name)
 
-    def add_whole(self, name: str, dy: Array) -> None:
-        """Take a derivative by the whole output of a node; `dy` itself is never changed."""
-        if name not in self.held:
-            self.held[name] = dy
-        elif name in self.own:
+    def add_whole(self, name: str, dy: Array, free: bool = False) -> None:
+        """Take a derivative by the whole output of a node; `dy` is changed only if it is `free`."""
+        if not free:
+            self._begin(name)
+        if name in self.own:
             self.held[name] += dy
-        else:
-            self.held[name] = self.held[name] + dy
+            return
+        if name in self.held:
+            other = self.held[name]
+            dy = np.add(other, dy, out=dy) if free else other + dy
+            free = True
+        self.held[name] = dy
+        if free:
             self.own.add(name)
+        if name in self.waiting:
+            c, dx = self.waiting.pop(name)
+            add_back(c, dx, dy)
 
     def owned(self, name: str, like: Array) -> Array:
         """The derivative by node `name` as an array that may be changed; `like` gives dtype and device."""
+        self._begin(name)
         if name not in self.held:
             self.held[name] = array_module(like).zeros(self.shapes[name], like.dtype)
         elif name not in self.own:
@@ -101,11 +137,23 @@ class Gradients:
         self.own.add(name)
         return self.held[name]
 
-    def pop(self, name: str) -> Array | None:
-        """The derivative by node `name`, C-contiguous, or None if nothing arrived; it is forgotten here."""
+    def get(self, name: str) -> Array | None:
+        """The derivative by node `name`, or None if nothing arrived."""
+        self._begin(name)
+        return self.held.get(name)
+
+    def pop(self, name: str) -> tuple[Array | None, bool]:
+        """The derivative by node `name`, C-contiguous, or None if nothing arrived; it is forgotten here.
+
+        And whether nobody else reads it.
+        """
+        self._begin(name)
+        own = name in self.own
         self.own.discard(name)
         dy = self.held.pop(name, None)
-        return dy if dy is None or dy.flags.c_contiguous else array_module(dy).ascontiguousarray(dy)
+        if dy is None or dy.flags.c_contiguous:
+            return dy, own
+        return array_module(dy).ascontiguousarray(dy), True
 
 
 def check_input(name: str, x: Array, frames: int, dim: int) -> None:

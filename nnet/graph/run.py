@@ -162,7 +162,7 @@ def backward(
                 turns.backward(nnet, step, acts, grads, delta, wants, deriv_times, later)
             if acts.keep is Keep.FOR_BACKWARD:
                 _forget(step, members(step), acts)
-    held = {name: grads.held.get(name) for name in want_input_derivs}
+    held = {name: grads.get(name) for name in want_input_derivs}
     return {
         name: acts.y[name] * 0 if dx is None else _limited(dx, plan.request.inputs[name], deriv_times)
         for name, dx in held.items()
@@ -185,7 +185,7 @@ def _apply_back(
     later: Callable[[Work], None],
 ) -> None:
     name = step.node
-    dy, dx = grads.pop(name), None
+    (dy, own), dx = grads.pop(name), None
     rows = inside(step.t_out, deriv_times)
     if dy is None or rows.start >= rows.stop:
         return
@@ -197,12 +197,17 @@ def _apply_back(
     else:
         dy = _limited(dy, step.t_out, deriv_times)
     sources = [c for c in step.gather.copies if c.source in wants]
+    overwrite = component.OVERWRITES and own and not part and bool(sources)
+    if overwrite and change is not None:
+        turns.learn(component, change, dy, x, y, memo, io)
     if sources:
-        dx = component.backward(dy, x, y, memo, io, change)
+        how = {"out": dy} if overwrite else {}
+        dx = component.backward(dy, x, y, memo, io, change, **how)
         dx = _spread(dx, len(step.t_in), rows) if part else _limited(dx, step.t_in, deriv_times)
+        free = len(sources) == 1 and (overwrite or not array_module(dx).may_share_memory(dx, dy))
         for c in sources:
-            grads.add(c, dx)
-    if change is not None:
+            grads.add(c, dx, free)
+    if change is not None and not overwrite:
         work = partial(turns.learn, component, change, dy, x, y, memo, io)
         beside = name in acts.plan.alone and (dx is None or not np.may_share_memory(dx, dy))
         (later if beside else at_once)(work)

@@ -67,7 +67,7 @@ def backward(
 
     With `deriv_times` only over the frames in that range: the turns of others are left out.
     """
-    arrived = [grads.held[name] for name in step.nodes if name in grads.held]
+    arrived = [dy for name in step.nodes if (dy := grads.get(name)) is not None]
     if step.nodes[0] not in wants or not arrived:
         return
     like = arrived[0]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.kernels.blocks import apply, sums
+from nnet.kernels.blocks import apply, column_totals
+from nnet.kernels.compiled import compiled
 from nnet.kernels.launch import elementwise, kernel, on_device
 
 WIDE, HIGH = 32, 8  # a block's columns and rows
@@ -27,17 +28,21 @@ def forward(x: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments
     """y = (x - mean) * target_rms / sqrt(variance + epsilon) for x (rows, D); each column has its own."""
     if on_device(x) and x.flags.c_contiguous:
         return _standardised(x, partial_sums(x, x), epsilon, target_rms)
-    xp = array_module(x)
-    total, square = sums(x, lambda at: (x[at].sum(axis=0), xp.einsum("ij,ij->j", x[at], x[at])))
+    total, square = column_totals(x, x)
     mean, mean_square = total / len(x), square / len(x)
     variance = (mean_square - mean * mean).clip(0, None)
-    moments = Moments(mean, mean_square, ((variance + epsilon) / target_rms**2) ** -0.5)
+    scale = ((variance + epsilon) / target_rms**2) ** -0.5
+    moments = Moments(*(a.astype(x.dtype, copy=False) for a in (mean, mean_square, scale)))
     return standardised(x, moments), moments
 
 
 def standardised(x: Array, moments: Moments) -> Array:
     """(x - mean) * scale."""
     xp = array_module(x)
+    if run := compiled("standardise", x, moments.mean, moments.scale):
+        y = np.empty_like(x)
+        run(x, moments.mean, moments.scale, y, *x.shape)
+        return y
 
     def block(x: Array, out: Array) -> None:
         xp.subtract(x, moments.mean, out=out)
@@ -46,10 +51,11 @@ def standardised(x: Array, moments: Moments) -> Array:
     return apply(block, x)
 
 
-def backward(dy: Array, x: Array, moments: Moments, target_rms: float) -> Array:
+def backward(dy: Array, x: Array, moments: Moments, target_rms: float, out: Array | None = None) -> Array:
     """dx = scale * (dy - mean(dy) - y * mean(y dy) / target_rms^2) for dy and x (rows, D), y as in `forward`.
 
-    From x, which a ReLU before it keeps anyway, so that nobody has to keep y.
+    On the host in `out`, which may be dy, if given. From x, which a ReLU before it keeps anyway, so that
+    nobody has to keep y.
     """
     rows, columns = x.shape
     xp = array_module(x)
@@ -62,17 +68,23 @@ def backward(dy: Array, x: Array, moments: Moments, target_rms: float) -> Array:
         last = moments.scale, real(target_rms), np.int32(columns)
         elementwise(y, "normalise", "standardise_back", y.size, dx, dy, y, means, *last)
         return dx
-    total, product = sums(x, lambda at: (dy[at].sum(axis=0), xp.einsum("ij,ij->j", dy[at], x[at])))
+    total, product = column_totals(dy, x)
     product -= total * moments.mean
     slope = moments.scale**3 * product * (-1.0 / (rows * target_rms**2))
     offset = -slope * moments.mean - moments.scale * total / rows
+    slope, offset = slope.astype(x.dtype, copy=False), offset.astype(x.dtype, copy=False)
+    if run := compiled("standardise_back", dy, x, slope, offset, moments.scale):
+        dx = np.empty_like(dy) if out is None else out
+        run(dy, x, slope, offset, moments.scale, dx, rows, columns)
+        return dx
 
     def block(dy: Array, x: Array, out: Array) -> None:
+        scaled = dy * moments.scale
         xp.multiply(x, slope, out=out)
         out += offset
-        out += dy * moments.scale
+        out += scaled
 
-    return apply(block, dy, x)
+    return apply(block, dy, x, out=out)
 
 
 def bias_relu_forward(x: Array, b: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments]:

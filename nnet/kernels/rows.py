@@ -11,6 +11,7 @@ import numpy as np
 
 from nnet.backend import Array, array_module
 from nnet.frames import Rows
+from nnet.kernels.compiled import function
 from nnet.kernels.launch import elementwise, on_device
 
 
@@ -19,8 +20,8 @@ def put(x: Array, at: Rows, columns: slice, part: Array, scale: float = 1.0, add
     if isinstance(at, slice) and on_device(x) and part.dtype == x.dtype:
         _move(x[at, :, columns], part, scale, add)
         return
-    if isinstance(at, slice) and scale != 1.0 and not add:
-        array_module(x).multiply(part, x.dtype.type(scale), out=x[at, :, columns])
+    if isinstance(at, slice) and (scale != 1.0 or add):
+        _scaled(x[at, :, columns], part, scale, add)
         return
     if scale != 1.0:
         part = part * scale
@@ -28,6 +29,41 @@ def put(x: Array, at: Rows, columns: slice, part: Array, scale: float = 1.0, add
         x[at, :, columns] += part
     else:
         x[at, :, columns] = part
+
+
+def _scaled(y: Array, x: Array, scale: float, add: bool) -> None:
+    """y = scale x, or y += scale x, for arrays (T, N, D)."""
+    xp = array_module(y)
+    alike = y.shape == x.shape and y.dtype == x.dtype
+    if (
+        xp is np
+        and alike
+        and y.strides[2] == x.strides[2] == y.itemsize
+        and (run := function("scaled_rows", y.dtype.char))
+    ):
+        run(y, *_steps(y), x, *_steps(x), *y.shape, scale, add)
+    elif not add:
+        xp.multiply(x, y.dtype.type(scale), out=y)
+    else:
+        y += x if scale == 1.0 else x * scale
+
+
+def put_sum(x: Array, at: Rows, columns: slice, *parts: tuple[Array, float]) -> None:
+    """x[at, :, columns] = the sum of the two `parts` (T, N, D), each times its scale; no row of x twice."""
+    (a, p), (b, q) = parts
+    if isinstance(at, slice) and array_module(x) is np:
+        y = x[at, :, columns]
+        alike = y.shape == a.shape == b.shape and y.dtype == a.dtype == b.dtype
+        in_order = y.strides[2] == a.strides[2] == b.strides[2] == y.itemsize
+        if alike and in_order and (run := function("sum_of_rows", y.dtype.char)):
+            run(y, *_steps(y), a, *_steps(a), p, b, *_steps(b), q, *y.shape)
+            return
+    put(x, at, columns, a, p)
+    put(x, at, columns, b, q, add=True)
+
+
+def _steps(x: Array) -> tuple[int, int]:
+    return x.strides[0] // x.itemsize, x.strides[1] // x.itemsize
 
 
 def near(at: Rows, x: Array) -> Rows:

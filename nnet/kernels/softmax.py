@@ -6,6 +6,7 @@ import numpy as np
 
 from nnet.backend import Array, array_module
 from nnet.kernels.blocks import apply
+from nnet.kernels.compiled import compiled
 from nnet.kernels.launch import THREADS, kernel, on_device
 
 
@@ -15,6 +16,10 @@ def log_softmax(x: Array) -> Array:
     if on_device(x) and x.size and x.flags.c_contiguous:
         y = xp.empty_like(x)
         _by_rows("log_softmax", y, x)
+        return y
+    if x.size and (run := compiled("log_softmax", x)):
+        y = np.empty_like(x)
+        run(x, y, x.size // x.shape[-1], x.shape[-1])
         return y
     return apply(_log_softmax, x)
 
@@ -34,6 +39,10 @@ def log_softmax_backward(dy: Array, y: Array) -> Array:
     if on_device(y) and y.size and y.flags.c_contiguous and dy.flags.c_contiguous and dy.dtype == y.dtype:
         dx = xp.empty_like(y)
         _by_rows("log_softmax_back", dx, dy, y)
+        return dx
+    if y.size and (run := compiled("log_softmax_back", dy, y)):
+        dx = np.empty_like(y)
+        run(dy, y, dx, y.size // y.shape[-1], y.shape[-1])
         return dx
     return apply(_log_softmax_backward, dy, y)
 

@@ -1,4 +1,4 @@
-"""Sums of products of two matrices over rows or over columns, without the array of the products.
+"""Sums over rows and columns of matrices and of their products, without the array of the products.
 
 On a device in kernels of our own: CuPy makes matrix products of `einsum`, one for each row, and refuses them
 while a graph is captured.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.kernels import blocks
+from nnet.kernels.compiled import compiled, function
 from nnet.kernels.launch import THREADS, elementwise, kernel, on_device
 from nnet.kernels.normalise import partial_sums
 
@@ -28,8 +30,37 @@ def row_products(a: Array, b: Array) -> Array:
 def column_products(a: Array, b: Array) -> Array:
     """sum_i a[i, j] b[i, j], (D,), for a and b (N, D)."""
     if not on_device(a) or a.dtype != b.dtype or not a.size:
+        if compiled("column_products", a, b):
+            return blocks.column_totals(a, b)[1]
         return array_module(a).einsum("ij,ij->j", a, b)
     return _totals(a, b)[1]
+
+
+def column_totals(a: Array, b: Array) -> tuple[Array, Array]:
+    """sum_i a[i, j] and sum_i a[i, j] b[i, j], each (D,), of a's type or in float64, for a and b (N, D)."""
+    if not on_device(a) or a.dtype != b.dtype or not a.size:
+        return blocks.column_totals(a, b)
+    total, product = _totals(a, b)
+    return total, product
+
+
+def column_activity(y: Array) -> tuple[Array, Array]:
+    """sum_i y[i, j] and how many y[i, j] are positive, each (D,), for y (N, D)."""
+    if run := compiled("column_activity", y):
+        total, positive = np.empty((2, y.shape[1]))
+        run(y, total, positive, *y.shape)
+        return total, positive
+    return y.sum(axis=0), (y > 0).sum(axis=0, dtype=np.int32)
+
+
+def sumsq(x: Array) -> Array:
+    """Squared Frobenius norm of x (N, D), a float64 scalar where x lies: rows in x's precision, their sum in
+    float64.
+    """
+    in_order = type(x) is np.ndarray and x.strides[1] == x.itemsize
+    if in_order and (run := function("sum_of_squares", x.dtype.char)):
+        return np.float64(run(x, *x.shape, x.strides[0] // x.itemsize))
+    return row_products(x, x).sum(dtype=np.float64)
 
 
 def column_sums(x: Array) -> Array:

@@ -11,8 +11,10 @@ from benchmarks import (
     growth,
     inference,
     jobs,
+    passes,
     profile,
     startup,
+    steps_in_turn,
     train_step,
     whole_run,
 )
@@ -20,6 +22,7 @@ from benchmarks.options import one_line
 from benchmarks.paired import Cost, compare, kernels, median, run, run_beside
 from benchmarks.profile import Stopwatch
 from benchmarks.step_job import Network, call
+from nnet.kernels import compiled
 from tests.benchmarks.test_train_step import XCONFIG
 from tests.steps.corpus import make_corpus
 
@@ -33,7 +36,7 @@ output-layer name=output dim=$PDFS l2-regularize=$L2_OUTPUT
 @pytest.fixture
 def networks(tmp_path, monkeypatch):
     monkeypatch.delenv("KALDI_BIN", raising=False)
-    for module in (averaging, inference, jobs, profile):
+    for module in (averaging, inference, jobs, profile, steps_in_turn):
         monkeypatch.setattr(module, "NETWORKS", (Network("tdnn", 4, 3),))
     monkeypatch.setattr(jobs, "COUNTS", (1, 2))
     (tmp_path / "tdnn.xconfig").write_text(XCONFIG)
@@ -119,6 +122,27 @@ def test_the_profile_accounts_for_the_whole_minibatch(networks, capsys):
     parts = [float(table[name][5]) for name in ("all components", profile.RULES, "the rest")]
     assert sum(parts) == pytest.approx(float(table["a minibatch"][5]), rel=0.02)
     assert before == (profile.OnlineNaturalGradient.projection, profile.Flat.update)
+
+
+def test_compiled_passes_beside_numpys(capsys):
+    if compiled.function("relu_back", "f") is None:
+        pytest.skip("nothing was compiled when the package was installed")
+    assert passes.main(["--rows", "40", "--columns", "30", "--repeats", "2"]) == 0
+    assert all(float(r[1]) > 0 and float(r[2]) > 0 for r in rows(capsys, "")[1:])
+    assert compiled.function("relu_back", "f") is not None
+
+
+@pytest.mark.slow
+def test_steps_in_turn(networks, capsys):
+    pytest.importorskip("torch")
+    assert steps_in_turn.main([*networks, "--periods", "1", "--also", "PYNNET3_COMPILED=no"]) == 0
+    sides = [r[1] for r in rows(capsys, "tdnn")]
+    assert sides == [
+        "ours",
+        "ours, PYNNET3_COMPILED=no",
+        "ours without natural gradient",
+        "PyTorch eager, plain SGD",
+    ]
 
 
 def test_what_is_timed_inside_something_is_not_counted_twice(monkeypatch):

@@ -18,12 +18,33 @@ def rows(rng, shape):
     return (rng.standard_normal(shape) * 2 + 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_numpy_does_what_the_formula_says(rng, shape):
+@pytest.mark.parametrize("shape", [*SHAPES, (140, 1200)])
+def test_the_host_does_what_the_formula_says(rng, host, shape):
     x = rng.standard_normal(shape)
     y, moments = normalise.forward(x, *SETTINGS)
     np.testing.assert_allclose(y, (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-3) * 0.7, atol=1e-12)
     np.testing.assert_allclose(moments.mean_square, (x * x).mean(0))
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (300, 33), (140, 1200)])
+def test_the_derivative_is_that_of_the_formula(rng, host, shape):
+    x, dy = rng.standard_normal(shape), rng.standard_normal(shape)
+    y, moments = normalise.forward(x, *SETTINGS)
+    expected = (dy - dy.mean(0) - y * (y * dy).mean(0) / 0.7**2) * moments.scale
+    np.testing.assert_allclose(normalise.backward(dy, x, moments, 0.7), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_single_precision_is_close_to_double(rng, host, shape):
+    x, dy = rows(rng, shape), rows(rng, shape)
+    y, moments = normalise.forward(x, *SETTINGS)
+    dx = normalise.backward(dy, x, moments, 0.7)
+    exact, held = normalise.forward(x.astype(float), *SETTINGS)
+    assert y.dtype == dx.dtype == moments.mean.dtype == np.float32
+    close(y, exact, 1e-5 if len(x) > 1 else 1e-3)
+    close(moments.mean_square, held.mean_square)
+    if len(x) > 1:
+        close(dx, normalise.backward(dy.astype(float), x.astype(float), held, 0.7), 1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -11,13 +11,14 @@ CASES = [
     (slice(0, 4), slice(0, 5), 1.0, False),
     (slice(1, 8, 2), slice(2, 7), 0.5, False),
     (slice(0, 7, 2), slice(4, 9), -0.75, True),
+    (slice(4, 8), slice(3, 8), 1.0, True),
     (np.array([5, 0, 2, 1]), slice(1, 6), 2.0, True),
     (np.array([5, 0, 2, 1]), slice(1, 6), 1.0, False),
 ]
 
 
 @pytest.mark.parametrize(("at", "columns", "scale", "add"), CASES)
-def test_rows_are_put(rng, device, at, columns, scale, add):
+def test_rows_are_put(rng, host, device, at, columns, scale, add):
     x = rng.standard_normal((8, 3, 9)).astype(np.float32)
     part = rng.standard_normal((9, 3, 10)).astype(np.float32)[1::2, :, 3:8]
     expected = x.copy()
@@ -29,6 +30,13 @@ def test_rows_are_put(rng, device, at, columns, scale, add):
     np.testing.assert_allclose(x, expected, rtol=1e-6)
     rows.put(there, rows.near(at, there), columns, far[1::2, :, 3:8], scale, add)
     assert np.array_equal(to_host(there), x)
+
+
+@pytest.mark.parametrize("add", [False, True])
+def test_arrays_of_another_type_are_converted(rng, host, add):
+    x, part = np.ones((3, 2, 4), np.float32), rng.standard_normal((3, 2, 4))
+    rows.put(x, slice(0, 3), slice(0, 4), part, 0.5, add)
+    np.testing.assert_allclose(x, 0.5 * part + add, rtol=1e-6)
 
 
 @pytest.mark.parametrize("at", [[0, 0, 0, 0], [3, 0, 3, 2], [1, 2, 0, 3], [2, 2, 1, 1]])

@@ -10,13 +10,31 @@ SHAPES = [(1, 1, 1), (2, 3, 5), (2, 2, 300), (1, 3, 513)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_numpy_does_what_the_formula_says(rng, shape):
+def test_the_host_does_what_the_formula_says(rng, host, shape):
     x, dy = rng.standard_normal(shape) * 9, rng.standard_normal(shape)
     y = softmax.log_softmax(x)
     p = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
     np.testing.assert_allclose(y, np.log(p), atol=1e-12)
     dx = softmax.log_softmax_backward(dy, y)
     np.testing.assert_allclose(dx, dy - p * dy.sum(-1, keepdims=True), atol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1, 30, 200])
+def test_single_precision_is_close_to_double(rng, host, spread):
+    x, dy = (rng.standard_normal((20, 7, 531)).astype(np.float32) * s for s in (spread, 1))
+    y, exact = softmax.log_softmax(x), softmax.log_softmax(x.astype(float))
+    np.testing.assert_allclose(y, exact, rtol=1e-6, atol=1e-6)
+    dx = softmax.log_softmax_backward(dy, y)
+    assert y.dtype == dx.dtype == np.float32
+    np.testing.assert_allclose(dx, softmax.log_softmax_backward(dy.astype(float), y.astype(float)), atol=1e-4)
+
+
+def test_a_row_with_what_is_not_a_number_has_nothing_else(host):
+    x = np.zeros((1, 3, 40), np.float32)
+    x[0, 1, 5], x[0, 2, 6] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        y = softmax.log_softmax(x)
+    assert np.isfinite(y[0, 0]).all() and np.isnan(y[0, 1]).all() and not np.isfinite(y[0, 2]).any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

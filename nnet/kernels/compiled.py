@@ -1,0 +1,89 @@
+"""The functions of passes.c for arrays of the host; where nothing was compiled numpy's bodies serve.
+
+`setup.py` compiles them when the package is installed, if there is a C compiler. PYNNET3_COMPILED=no leaves
+them alone, for comparison.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnet.backend import Array
+
+FOLDER = Path(__file__).parent
+SOURCE = FOLDER / "passes.c"
+KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_ssize_t, "d": ctypes.c_double}
+SIGNATURES = {  # pointers, numbers of elements, other numbers
+    "column_products": "ppppnn",
+    "column_activity": "pppnn",
+    "standardise": "ppppnn",
+    "standardise_back": "ppppppnn",
+    "relu_back": "pppn",
+    "sum_of_squares": "pnnn",
+    "scaled_rows": "pnnpnnnnndn",
+    "sum_of_rows": "pnnpnndpnndnnn",
+    "log_softmax": "ppnn",
+    "log_softmax_back": "pppnn",
+}
+
+
+def compiled(name: str, *arrays: Array) -> Callable[..., Any] | None:
+    """The function `name` for float32 or float64 arrays that lie in numpy's memory in order, all of one type.
+
+    None where that is not so, or nothing was compiled. The function takes arrays where C has pointers.
+    """
+    dtype = arrays[0].dtype
+    for a in arrays:
+        if type(a) is not np.ndarray or not a.flags.c_contiguous or a.dtype != dtype:
+            return None
+    return function(name, dtype.char)
+
+
+@cache
+def function(name: str, char: str) -> Callable[..., Any] | None:
+    """The same by the code of the type, without a look at arrays."""
+    library = _library(np.dtype(char).name)
+    if library is None:
+        return None
+    found = getattr(library, name)
+    kinds = SIGNATURES[name]
+    found.argtypes = [KINDS[kind] for kind in kinds]
+    found.restype = ctypes.c_double if name == "sum_of_squares" else None
+    pointers = [i for i, kind in enumerate(kinds) if kind == "p"]
+
+    def call(*arguments: Any) -> Any:
+        values = list(arguments)
+        for i in pointers:
+            values[i] = _address(values[i])
+        return found(*values)
+
+    return call
+
+
+def _address(a: Any) -> int:
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(a))
+    except (TypeError, ValueError):  # read-only, strided or empty; that way is slower
+        return int(a.__array_interface__["data"][0])
+
+
+@cache
+def _library(dtype: str) -> ctypes.CDLL | None:
+    """What was compiled for `dtype`; None if nothing was, or of another passes.c than the one beside it."""
+    path = next(FOLDER.glob(f"_{dtype}.*"), None) if os.environ.get("PYNNET3_COMPILED") != "no" else None
+    try:
+        library = ctypes.CDLL(str(path)) if path else None
+        digest = ctypes.c_char_p.in_dll(library, "digest").value if library else None
+    except (OSError, ValueError):  # made for another machine
+        return None
+    if library is None or (SOURCE.exists() and digest != sha256(SOURCE.read_bytes()).hexdigest().encode()):
+        return None
+    return library
