@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
     [
         (ValueError("it is so"), 1, "error: it is so\n"),
         (FileNotFoundError(2, "No such file or directory", "x"), 1, "error: x: No such file or directory\n"),
-        (MemoryError(), 1, "error: MemoryError\n"),
+        (MemoryError(), 1, "error: out of memory\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on from here\n"),
     ],
 )
