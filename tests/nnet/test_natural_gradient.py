@@ -10,7 +10,6 @@ from nnet.backend import gpu_available, to_device, to_host
 from nnet.columns import Columns
 from nnet.formats.tables import MATRIX, read_table
 from nnet.natural_gradient import first_basis
-from nnet.orthonormal_rows import gram_schmidt, reorthogonalize
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "natural_gradient"
 
@@ -257,38 +256,6 @@ def test_first_basis_is_orthonormal_without_zero_columns():
     R = first_basis(4, 11)
     np.testing.assert_allclose(R @ R.T, np.eye(4), atol=1e-12)
     assert (np.abs(R).sum(axis=0) > 0).all()
-
-
-def off_unit(W, e):
-    R = W / np.sqrt(e)[:, None]
-    return np.abs(R @ R.T - np.eye(len(e))).max()
-
-
-def test_rows_at_right_angles_are_left_alone(rng):
-    e = np.array([0.5, 0.3])
-    W = np.sqrt(e)[:, None] * first_basis(2, 6)
-    assert reorthogonalize(W, e) is W
-
-
-def test_rows_off_their_angle_are_set_right_without_turning_the_first(rng):
-    e = np.array([0.5, 0.3, 0.2])
-    W = np.sqrt(e)[:, None] * (first_basis(3, 9) + 0.05 * rng.standard_normal((3, 9)))
-    fixed = reorthogonalize(W, e)
-    assert off_unit(W, e) > 1e-3 and off_unit(fixed, e) < 1e-12
-    assert abs(fixed[0] @ W[0]) == pytest.approx(np.linalg.norm(fixed[0]) * np.linalg.norm(W[0]))
-
-
-def test_dependent_rows_are_replaced(rng):
-    e = np.array([0.5, 0.3, 0.2])
-    row = rng.standard_normal(9)
-    assert off_unit(reorthogonalize(np.stack([row, row, 0 * row]), e), e) < 1e-12
-
-
-def test_gram_schmidt_keeps_the_span_of_independent_rows(rng):
-    R = rng.standard_normal((3, 7))
-    Q = gram_schmidt(R)
-    np.testing.assert_allclose(Q @ Q.T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(R @ Q.T @ Q, R, atol=1e-12)
 
 
 @pytest.mark.skipif(not gpu_available(), reason="needs CuPy and a GPU")

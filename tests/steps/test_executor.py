@@ -205,3 +205,16 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_local_jobs_that_make_nothing_fail_too(tmp_path: Path) -> None:
+    stale = tmp_path / "out"
+    stale.write_text("of an earlier attempt")
+    executor = LocalExecutor(1)
+    try:
+        with pytest.raises(JobFailed, match=r"exit status 0, but it did not make .*out; log"):
+            run_all(executor, [Job("a", ("true",), tmp_path / "a.log", outputs=(stale,))])
+        made = Job("b", ("touch", str(stale)), tmp_path / "b.log", outputs=(stale,))
+        run_all(executor, [made])
+    finally:
+        executor.close()

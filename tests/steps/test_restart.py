@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.discard import WORK_FILES, discard_from
-from steps.executor import Job, JobFailed, LocalExecutor, run_all
-from steps.experiment import STAGES, Changed, Experiment, Stage, write_json
+from steps.experiment import STAGES, Experiment
 from steps.train_dnn import main
 from tests.steps.conftest import Trained
 from tests.steps.corpus import arguments, make_corpus
@@ -228,79 +226,3 @@ def test_proportional_shrinkage_is_checked_before_the_first_iteration(
     message = error_of(capsys, arguments(top, *options))  # one job at first: 1 - 20 * 0.02 = 0.6
     assert "1 - 20.0 * 0.04 = 0.2; it must stay above 0.5" in message
     assert not (top / "exp/log/train.0.1.log").exists()
-
-
-def test_nothing_is_discarded_where_the_model_to_begin_at_does_not_exist(tmp_path: Path) -> None:
-    (tmp_path / "3.mdl").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"would begin at .*/4\.mdl, which does not exist; .* \(3\)"):
-        discard_from(Experiment(tmp_path), 4)
-    assert (tmp_path / "3.mdl").exists()
-
-
-def test_discarding_from_an_iteration_keeps_what_comes_before(tmp_path: Path) -> None:
-    exp = Experiment(tmp_path)
-    (tmp_path / STAGES).mkdir()
-    (tmp_path / "progress").mkdir()
-    (tmp_path / "log").mkdir()
-    stages = {"examples": -4, "0.mdl": -1, "x": 0, "final.mdl": 10**6}
-    for name, number in stages.items():
-        Stage(name, number, (), {}).begin(tmp_path)
-    (tmp_path / STAGES / "damaged.json").write_text("{")
-    for n in range(5):
-        exp.model(n).write_bytes(b"")
-        exp.log(f"compute_prob_valid.{n}").write_text("")
-        write_json(exp.record(n), {})
-    for pattern in WORK_FILES:
-        (tmp_path / re.sub(r"\[0-9\]\*|\*", "1", pattern)).write_bytes(b"")
-    for name in ("combined.mdl", "final.mdl", "log/compute_prob_valid.final.log", "log/train.1.1.log"):
-        (tmp_path / name).write_bytes(b"")
-    discard_from(exp, 2)
-    left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    assert left == [
-        ".stages/0.mdl.json",
-        ".stages/examples.json",
-        "0.mdl",
-        "1.mdl",
-        "2.mdl",
-        "log/compute_prob_valid.0.log",
-        "log/compute_prob_valid.1.log",
-        "log/train.1.1.log",
-        "progress/0.json",
-        "progress/1.json",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "message"),
-    [
-        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, r"holds s made with b=2, but now b=3: give the earlier value"),
-        ({"d": {}, "e": {"a": 1}}, {"d": {"x": None}, "e": {}}, r"made with a=1, but now a=null"),
-        ({"inputs": {"f": "sha256 " + "0" * 16}}, {"inputs": {}}, r"made from f, unlike now"),
-        ({"inputs": {}}, {"inputs": {"f": "12 bytes of 345"}}, r"made without f, unlike now"),
-        (
-            {"inputs": {"f": "12 bytes of 345", "g": "7 bytes of 8"}},
-            {"inputs": {"f": "13 bytes of 346", "g": "7 bytes of 8"}},
-            r"made from another version of f: put the earlier one back",
-        ),
-    ],
-)
-def test_the_one_thing_that_differs_is_named(
-    tmp_path: Path, before: dict[str, object], now: dict[str, object], message: str
-) -> None:
-    Stage("s", -4, (), before).begin(tmp_path)
-    with pytest.raises(Changed, match=message + r".*\(with --stage=-4 to keep what comes before\)"):
-        Stage("s", -4, (), now).check(tmp_path)
-    Stage("s", -4, (), before).check(tmp_path)
-
-
-def test_local_jobs_that_make_nothing_fail_too(tmp_path: Path) -> None:
-    stale = tmp_path / "out"
-    stale.write_text("of an earlier attempt")
-    executor = LocalExecutor(1)
-    try:
-        with pytest.raises(JobFailed, match=r"exit status 0, but it did not make .*out; log"):
-            run_all(executor, [Job("a", ("true",), tmp_path / "a.log", outputs=(stale,))])
-        made = Job("b", ("touch", str(stale)), tmp_path / "b.log", outputs=(stale,))
-        run_all(executor, [made])
-    finally:
-        executor.close()

@@ -1,17 +1,12 @@
-"""nnet3-compute-batch, -xvector-compute(-batched), -to-npz, -to-onnx, cuda-compiled, -gpu-available."""
+"""nnet3-compute-batch, nnet3-xvector-compute, nnet3-xvector-compute-batched."""
 
 from __future__ import annotations
-
-import builtins
-import importlib.util
 
 import numpy as np
 import pytest
 
-import nnet.backend
 from nnet.formats.kinds import MATRIX, VECTOR
 from nnet.formats.model import write_nnet
-from nnet.programs import cuda_gpu_available
 from nnet.xvector_chunks import chunk_starts
 from tests.networks import network
 from tests.nnet.programs.workshop import DIM, error_of, log_lines, read, run, write
@@ -38,7 +33,6 @@ component name=h type=TanhComponent dim=4
 component-node name=h component=h input=a
 output-node name=output input=Offset(h, 1)
 """
-NOT_INSTALLED = importlib.util.find_spec("cupy") is None
 
 
 @pytest.fixture
@@ -245,81 +239,3 @@ def test_mistakes_end_in_one_line_and_status_one(models, capsys, command, messag
     assert run(command) == 1
     assert message in error_of(capsys.readouterr().err)
     assert not (models / "o").exists()
-
-
-def test_models_become_npz_and_onnx_files(models, capsys):
-    pytest.importorskip("onnx", reason="needs the package onnx")
-    assert run("nnet3-to-npz mdl out.npz") == 0
-    assert run("nnet3-to-onnx --frame-subsampling-factor=3 mdl out.onnx") == 0
-    lines = log_lines(capsys.readouterr().err)
-    with np.load("out.npz") as archive:
-        assert lines[0] == f"Wrote {len(archive.files)} arrays of mdl to out.npz" and "h1.affine.W" in archive
-    assert lines[1] == "output: 4 columns, left/right context 1, 1" and lines[2].endswith(
-        "operators to out.onnx"
-    )
-
-
-def test_without_onnx_the_way_to_install_it_is_told(models, capsys, monkeypatch):
-    without(monkeypatch, "onnx")
-    assert run("nnet3-to-onnx raw o") == 1
-    assert error_of(capsys.readouterr().err) == "the package onnx is not installed: pip install pynnet3[onnx]"
-
-
-def without(monkeypatch, package):
-    """Importing `package` fails."""
-    real = builtins.__import__
-
-    def importer(name, *rest, **more):
-        if name.partition(".")[0] == package:
-            raise ImportError(f"No module named {package!r}")
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", importer)
-
-
-def test_without_cupy_there_is_no_gpu(monkeypatch, capsys):
-    without(monkeypatch, "cupy")
-    assert run("cuda-compiled") == 1
-    assert capsys.readouterr().err == ""
-    assert run("cuda-gpu-available") == 1
-    assert "CuPy is not installed" in capsys.readouterr().err
-
-
-def test_cuda_compiled_tells_whether_cupy_is_installed(capsys):
-    assert run("cuda-compiled --help") == (1 if NOT_INSTALLED else 0)
-    assert "Exit with status 0 if CuPy is installed" in capsys.readouterr().err
-
-
-@pytest.fixture
-def host_as_device(monkeypatch):
-    """The program believes in a GPU; its arrays lie on the host."""
-    monkeypatch.setattr(cuda_gpu_available, "has_cupy", lambda: True)
-    monkeypatch.setattr(cuda_gpu_available, "gpu_available", lambda: True)
-    monkeypatch.setattr(cuda_gpu_available, "to_device", lambda x: x.copy())
-    return monkeypatch
-
-
-def test_a_gpu_that_computes_rightly_is_available(host_as_device, capsys):
-    assert run("cuda-gpu-available") == 0
-    assert log_lines(capsys.readouterr().err)[-1] == "### Test OK!"
-
-
-def test_a_gpu_that_is_not_there_computes_wrongly_or_fails_is_not_available(host_as_device, capsys):
-    def broken(x):
-        raise RuntimeError("cudaErrorInsufficientDriver\nmore")
-
-    host_as_device.setattr(cuda_gpu_available, "to_device", broken)
-    assert run("cuda-gpu-available") == 1
-    host_as_device.setattr(cuda_gpu_available, "to_device", lambda x: x * 1.01)
-    assert run("cuda-gpu-available") == 1
-    host_as_device.setattr(cuda_gpu_available, "gpu_available", lambda: False)
-    assert run("cuda-gpu-available") == 1
-    text = capsys.readouterr().err
-    assert "the GPU cannot compute: cudaErrorInsufficientDriver more" in text
-    assert "the GPU computes wrongly" in text and "CuPy sees no GPU" in text
-
-
-def test_the_real_gpu_computes(capsys):
-    if not nnet.backend.gpu_available():
-        pytest.skip("needs CuPy and a GPU")
-    assert run("cuda-gpu-available") == 0

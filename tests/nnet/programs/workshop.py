@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import os
 from pathlib import Path
@@ -157,3 +158,15 @@ def change_error(ours: str | Path, theirs: str | Path, start: str | Path) -> flo
     a, b, s = parameters(ours), parameters(theirs), parameters(start)
     assert a.keys() == b.keys() == s.keys()
     return max(float(np.linalg.norm(a[k] - b[k]) / max(np.linalg.norm(b[k] - s[k]), 1e-6)) for k in a)
+
+
+def without(monkeypatch, package):
+    """Importing `package` fails."""
+    real = builtins.__import__
+
+    def importer(name, *rest, **more):
+        if name.partition(".")[0] == package:
+            raise ImportError(f"No module named {package!r}")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", importer)
