@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -237,6 +237,7 @@ class Trainer:
         if o.store_component_stats:
             store_stats(self.nnet, acts)
         derivatives = {name: v.derivative for name, v in values.items() if v.derivative is not None}
+        values = {name: replace(v, derivative=None) for name, v in values.items()}
         backward(self.nnet, acts.plan, acts, derivatives, self.delta, deriv_times=self._deriv_times(batch))
         if self._on_device:
             settle_estimates(self.delta)

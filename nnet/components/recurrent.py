@@ -30,10 +30,12 @@ class LstmNonlinearity(Updatable):
         o = sigmoid(o_part + w_oc c)             m = o mask_o tanh(c)
 
     Sums of the values and derivatives of the five nonlinearities are (5, C), in float64; self_repair_config
-    holds their five thresholds, then five scales. The masks get no derivative. memo: the five nonlinearities.
+    holds their five thresholds, then five scales. The masks get no derivative. memo: the five nonlinearities,
+    and c_prev with the masks, a quarter of x.
     """
 
     TYPE = "LstmNonlinearityComponent"
+    NEEDS = "y"
 
     W: Array = param("3 C")
     use_dropout: bool = config(False)
@@ -73,24 +75,26 @@ class LstmNonlinearity(Updatable):
             self_repair_total=np.zeros(5),
         )
 
-    def forward(self, x: Array, io: Io) -> tuple[Array, Array]:
+    def forward(self, x: Array, io: Io) -> tuple[Array, tuple[Array, Array]]:
         v, y = gates.lstm_forward(x, self.W, self.use_dropout)
-        return y, v
+        return y, (v, x[..., 4 * self.cell_dim :])
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        repair = None if delta is None else self._repair(x.dtype)
-        return gates.lstm_backward(dy, memo, x, self.W, self.use_dropout, repair)
+        repair = None if delta is None else self._repair(dy.dtype)
+        v, held = memo
+        return gates.lstm_backward(dy, v, held, self.W, self.use_dropout, repair)
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
-        C, xp, repair = self.cell_dim, array_module(x), self._repair(x.dtype)
+        C, xp, repair = self.cell_dim, array_module(y), self._repair(y.dtype)
+        v, held = memo
 
         def peepholes(at: slice) -> tuple[Array, Array]:
-            dx = gates.lstm_backward(dy[at], memo[at], x[at], self.W, self.use_dropout, repair)
-            return gates.peephole_sums(dx, x[at], y[at], C)
+            dx = gates.lstm_backward(dy[at], v[at], held[at], self.W, self.use_dropout, repair)
+            return gates.peephole_sums(dx, held[at][..., :C], y[at][..., :C])
 
-        dW = xp.empty((3, C), x.dtype)
-        dW[:2], dW[2] = sums(x, peepholes)  # by blocks: 50 ms of a minibatch in place of 69, 14 MB less
-        self._count(delta, memo)
+        dW = xp.empty((3, C), y.dtype)
+        dW[:2], dW[2] = sums(v, peepholes)  # by blocks: 50 ms of a minibatch in place of 69, 14 MB less
+        self._count(delta, v)
         rate = delta.learning_rate
         if not delta.is_gradient:
             ng = PEEPHOLES.of(delta, "peepholes")

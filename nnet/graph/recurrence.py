@@ -35,7 +35,8 @@ def recurrence(nnet: Nnet, group: Sequence[str], required: Required, lowering: L
     frames = {name: required.frames[name] for name in nodes}
     order = blocks(nodes, [t for found in frames.values() for t in found], _delays(inner))
     turns = _turns(order, frames, inner, lowering)
-    return Recurrence(tuple(nodes), frames, gathers, views, tuple(turns), _turns_of(nodes, turns))
+    written = _written(inner, views, frames, lowering)
+    return Recurrence(tuple(nodes), frames, gathers, views, written, tuple(turns))
 
 
 def _check_component(nnet: Nnet, name: str, group: Sequence[str]) -> None:
@@ -75,8 +76,21 @@ def _turns(
     return turns
 
 
-def _turns_of(nodes: Sequence[str], turns: Sequence[Turn]) -> dict[str, tuple[int, ...]]:
-    found: dict[str, list[int]] = {name: [] for name in nodes}
-    for i, turn in enumerate(turns):
-        found[turn.node].append(i)
-    return {name: tuple(sorted(at, key=lambda i: turns[i].rows.start)) for name, at in found.items()}
+def _written(
+    inner: Mapping[str, Sequence[Move]],
+    views: Mapping[str, Copy],
+    frames: Mapping[str, Sequence[int]],
+    lowering: Lowering,
+) -> dict[str, tuple[str, slice]]:
+    """Nodes that can write into columns, theirs alone, of the x of their only reader in the group."""
+    found: dict[str, tuple[str, slice]] = {}
+    sources = [move.source for moves in inner.values() for move in moves]
+    for reader, moves in inner.items():
+        columns = [move.columns for move in moves]
+        for move in moves:
+            c = lowering.copy(move)
+            plain = c.whole and c.dst == slice(0, len(frames[reader]), 1) and c.scale == 1.0 and not c.add
+            alone = sources.count(c.source) == 1 and columns.count(c.columns) == 1
+            if plain and alone and reader not in views:
+                found[c.source] = reader, c.columns
+    return found

@@ -38,7 +38,7 @@ class Keep(Enum):
 class Activations:
     """What a forward pass leaves: for each node its input x, output y (both (T, N, D)), memo and Io.
 
-    In a recurrence memos and Ios belong to turns: `turn_memos` and `turn_ios` list them by the first node.
+    In a recurrence every turn has an Io of its own too: `turn_ios` lists them by the first node.
     """
 
     plan: Plan
@@ -50,9 +50,13 @@ class Activations:
     y: dict[str, Array] = field(default_factory=dict)
     memo: dict[str, Any] = field(default_factory=dict)
     io: dict[str, Io] = field(default_factory=dict)
-    turn_memos: dict[str, list[Any]] = field(default_factory=dict)
     turn_ios: dict[str, list[Io]] = field(default_factory=dict)
     outputs: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def keeps_memos(self) -> bool:
+        """Whether a backward pass may follow."""
+        return self.keep is not Keep.OUTPUTS
 
     def output(self, name: str = "output") -> Array:
         """The requested frames of an output, (T, N, D). To be read only: it may share memory with a node."""
@@ -121,7 +125,6 @@ def _forget(step: Step, done: Collection[str], acts: Activations) -> None:
     for name in members(step):
         acts.x.pop(name, None)
         acts.memo.pop(name, None)
-    acts.turn_memos.pop(members(step)[0], None)
     acts.turn_ios.pop(members(step)[0], None)
     for name in done:
         acts.y.pop(name, None)
@@ -131,7 +134,7 @@ def backward(
     nnet: Nnet,
     plan: Plan,
     acts: Activations,
-    output_derivs: Mapping[str, Array],
+    output_derivs: dict[str, Array],
     delta: Mapping[str, Component] | None = None,
     want_input_derivs: Collection[str] = (),
     deriv_times: Times | None = None,
@@ -141,7 +144,8 @@ def backward(
     With `delta` (components by name, as zeros_like makes them) every updatable component adds its change to
     its namesake there, once for all frames; components of learning rate 0 do not. What no such component and
     no wanted input needs is not computed. With `deriv_times` (first, last) derivatives by the output of any
-    node at other frames count as zero. Activations kept FOR_BACKWARD are gone afterwards.
+    node at other frames count as zero. Activations kept FOR_BACKWARD are gone afterwards, and the entries of
+    `output_derivs` with them.
     Raises ValueError for a derivative of the wrong shape.
     """
     wants = _wants(nnet, plan, delta, want_input_derivs)
@@ -151,11 +155,10 @@ def backward(
     with aside(delta is not None and on_host) as later:
         for step in reversed(plan.steps):
             if isinstance(step, Output):
-                if step.node in output_derivs:
-                    dy = _limited(output_derivs[step.node], step.t_out, deriv_times)
-                    for c in step.gather.copies:
-                        if c.source in wants:
-                            grads.add(c, dy)
+                _output_back(step, output_derivs, grads, wants, deriv_times)
+                if acts.keep is Keep.FOR_BACKWARD:
+                    acts.outputs.pop(step.node)
+                    output_derivs.pop(step.node, None)
             elif isinstance(step, Apply):
                 _apply_back(nnet, step, acts, grads, delta, wants, deriv_times, later)
             else:
@@ -167,6 +170,20 @@ def backward(
         name: acts.y[name] * 0 if dx is None else _limited(dx, plan.request.inputs[name], deriv_times)
         for name, dx in held.items()
     }
+
+
+def _output_back(
+    step: Output,
+    output_derivs: Mapping[str, Array],
+    grads: Gradients,
+    wants: Collection[str],
+    deriv_times: Times | None,
+) -> None:
+    if step.node in output_derivs:
+        dy = _limited(output_derivs[step.node], step.t_out, deriv_times)
+        for c in step.gather.copies:
+            if c.source in wants:
+                grads.add(c, dy)
 
 
 def _limited(dy: Array, frames: Sequence[int], deriv_times: Times | None) -> Array:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from nnet.graph import turns
 from nnet.graph.network import Nnet
 from nnet.graph.run import Activations
-from nnet.graph.steps import Apply, Recurrence
+from nnet.graph.steps import Output, members
 
 
 def store_stats(nnet: Nnet, acts: Activations) -> None:
     """Let every component that took part in `acts` accumulate its statistics (Kaldi's StoreStats)."""
     for step in acts.plan.steps:
-        if isinstance(step, Apply):
-            name = step.node
-            component = nnet.component_of(name)
-            component.store_stats(acts.x.get(name), acts.y.get(name), acts.memo[name], acts.io[name])
-        elif isinstance(step, Recurrence):
-            memos = acts.turn_memos[step.nodes[0]]
-            for name in step.frames:
-                memo = turns.join(name, [memos[i] for i in step.turns_of[name]])
-                nnet.component_of(name).store_stats(acts.x.get(name), acts.y.get(name), memo, acts.io[name])
+        for name in () if isinstance(step, Output) else members(step):
+            x, y = acts.x.get(name), acts.y.get(name)
+            nnet.component_of(name).store_stats(x, y, acts.memo[name], acts.io[name])

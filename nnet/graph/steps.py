@@ -78,16 +78,16 @@ class Recurrence:
     """A group of nodes that depend on each other through delays, run in turns.
 
     `gathers` copy what comes from outside the group, for all frames at once; the turns copy the rest. The x
-    of a node in `views` is not copied: it is the rows that its only copy names. `turns_of` lists the turns of
-    each node by rising frames.
+    of a node in `views` is not copied: it is the rows that its only copy names. Nor is the y of a node in
+    `written`: it is those columns of the x of that reader.
     """
 
     nodes: tuple[str, ...]
     frames: Mapping[str, Frames]
     gathers: Mapping[str, Gather]
     views: Mapping[str, Copy]
+    written: Mapping[str, tuple[str, slice]]
     turns: tuple[Turn, ...]
-    turns_of: Mapping[str, tuple[int, ...]]
 
 
 Step = Apply | Output | Recurrence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +13,26 @@ from nnet.graph.copying import Gradients, add_back, fill, run_copies
 from nnet.graph.limits import Times, inside, is_all, part_of, rows_of
 from nnet.graph.network import Nnet
 from nnet.graph.steps import Recurrence
-from nnet.kernels.rows import joined
 
 if TYPE_CHECKING:
     from nnet.graph.run import Activations
 
 
 def forward(nnet: Nnet, step: Recurrence, acts: Activations, like: Array, index: Mapping[str, int]) -> None:
-    """Fill x and y of all nodes of the group, turn by turn."""
+    """Fill x and y of all nodes of the group, and memos if they are kept, turn by turn."""
     _allocate(nnet, step, acts, like)
     ios = [Io(t.frames, t.frames, acts.n, (acts.seed, index[t.node], t.rows.start)) for t in step.turns]
     components = {name: nnet.component_of(name) for name in step.nodes}
-    memos = []
     for turn, io in zip(step.turns, ios):
         name = turn.node
         x = acts.x[name][turn.rows]
         if name not in step.views:
-            run_copies(turn.copies, x, acts.y)
+            run_copies((c for c in turn.copies if c.source not in step.written), x, acts.y)
         acts.y[name][turn.rows], memo = components[name].forward(x, io)
-        memos.append(memo)
-    acts.turn_memos[step.nodes[0]], acts.turn_ios[step.nodes[0]] = memos, ios
+        if acts.keeps_memos:
+            rows = turn.rows, len(step.frames[name])
+            acts.memo[name] = placed(name, acts.memo.get(name), memo, *rows)
+    acts.turn_ios[step.nodes[0]] = ios
     for name, frames in step.frames.items():
         acts.io[name] = Io(frames, frames, acts.n, (acts.seed, index[name]))
 
@@ -42,7 +42,8 @@ def _allocate(nnet: Nnet, step: Recurrence, acts: Activations, like: Array) -> N
     xp = array_module(like)
     for name in step.nodes:
         shape = (len(step.frames[name]), acts.n, nnet.component_of(name).output_dim)
-        acts.y[name] = xp.empty(shape, like.dtype)
+        if name not in step.written:
+            acts.y[name] = xp.empty(shape, like.dtype)
     for name, g in step.gathers.items():
         if name in step.views:
             view = step.views[name]
@@ -51,6 +52,8 @@ def _allocate(nnet: Nnet, step: Recurrence, acts: Activations, like: Array) -> N
             acts.x[name] = xp.empty((len(step.frames[name]), acts.n, g.dim), like.dtype)
             fill(acts.x[name], g)
             run_copies(g.copies, acts.x[name], acts.y)
+    for name, (reader, columns) in step.written.items():
+        acts.y[name] = acts.x[reader][:, :, columns]
 
 
 def backward(
@@ -86,14 +89,11 @@ def backward(
         grads.pop(name)
         for c in outside[name]:
             grads.add(c, dxs[name])
-        rows = kept[name]
+        dy, rows = dys.pop(name), kept[name]
         if change is not None and rows.start < rows.stop:
-            memos = acts.turn_memos[step.nodes[0]]
-            memo = join(name, [memos[i] for i in step.turns_of[name]]) if learns(nnet, name, delta) else None
-            io = part_of(acts.io[name], rows)
+            io, memo = part_of(acts.io[name], rows), rows_of(acts.memo[name], rows)
             x, y = kept_rows(acts.x.get(name), rows), kept_rows(acts.y.get(name), rows)
-            dy, memo = dys[name][rows], rows_of(memo, rows)
-            work = partial(learn, nnet.component_of(name), change, dy, x, y, memo, io)
+            work = partial(learn, nnet.component_of(name), change, dy[rows], x, y, memo, io)
             (later if name in acts.plan.alone else at_once)(work)
 
 
@@ -110,8 +110,7 @@ def _turns_back(
     the derivatives by the inputs it names.
     """
     components = {name: nnet.component_of(name) for name in step.nodes}
-    memos, ios = acts.turn_memos[step.nodes[0]], acts.turn_ios[step.nodes[0]]
-    for turn, memo, io in zip(reversed(step.turns), reversed(memos), reversed(ios)):
+    for turn, io in zip(reversed(step.turns), reversed(acts.turn_ios[step.nodes[0]])):
         name, rows = turn.node, turn.rows
         first, last = max(rows.start, kept[name].start), min(rows.stop, kept[name].stop)
         if first >= last:
@@ -120,7 +119,8 @@ def _turns_back(
         if whole := is_all(part, turn.frames):
             rows_in = rows
         else:
-            rows_in, memo, io = slice(first, last), rows_of(memo, part), part_of(io, part)  # noqa: PLW2901
+            rows_in, io = slice(first, last), part_of(io, part)  # noqa: PLW2901
+        memo = rows_of(acts.memo[name], rows_in)
         x, y = kept_rows(acts.x.get(name), rows_in), kept_rows(acts.y.get(name), rows_in)
         dx = components[name].backward(dys[name][rows_in], x, y, memo, io, changes[name])
         if name in dxs:
@@ -174,16 +174,23 @@ def learn(component: Component, change: Any, dy: Array, x: Array, y: Array, memo
         component.update(change, dy, x, y, memo, io)
 
 
-def join(name: str, memos: Sequence[Any]) -> Any:
-    """One memo for all frames from the memos of turns: None, arrays with time first, or tuples of these."""
-    first = memos[0]
-    if len(memos) == 1 or first is None:
-        return first
-    if isinstance(first, tuple):
-        return tuple(join(name, parts) for parts in zip(*memos))
-    if getattr(first, "ndim", 0) > 0:
-        return joined(memos)
+def placed(name: str, held: Any, memo: Any, rows: slice, T: int) -> Any:
+    """The memo of all T rows, `held` with the `memo` of some rows in its place; room is made for the first.
+
+    Memos are None, arrays with time first, or tuples of these. To join them at the end instead would copy as
+    much and need them twice, 13 MB for an LSTM of 256 cells.
+    """
+    if memo is None or rows == slice(0, T):
+        return memo
+    if isinstance(memo, tuple):
+        before = held or [None] * len(memo)
+        return tuple(placed(name, one, part, rows, T) for one, part in zip(before, memo))
+    if getattr(memo, "ndim", 0) > 0:
+        if held is None:
+            held = array_module(memo).empty((T, *memo.shape[1:]), memo.dtype)
+        held[rows] = memo
+        return held
     raise ValueError(
         f"component-node {name} lies in a cycle, where its component cannot be run in blocks of frames "
-        f"(its memo is a {type(first).__name__}); batch-norm, for one, must be in test mode there"
+        f"(its memo is a {type(memo).__name__}); batch-norm, for one, must be in test mode there"
     )

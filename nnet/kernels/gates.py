@@ -61,8 +61,12 @@ def lstm_forward(x: Array, W: Array, use_dropout: bool) -> tuple[Array, Array]:
 def split(x: Array, C: int, use_dropout: bool) -> tuple[Array, Array, Masks]:
     """Parts (T, N, 4, C), c_prev (T, N, C) and three masks (T, N, 1) or None: views of the cell's input."""
     parts = x[..., : 4 * C].reshape(*x.shape[:2], 4, C)
-    masks = (x[..., 5 * C : 5 * C + 1], x[..., 5 * C + 1 : 5 * C + 2], x[..., 5 * C + 2 :])
-    return parts, x[..., 4 * C : 5 * C], masks if use_dropout else None
+    return parts, x[..., 4 * C : 5 * C], masks_of(x[..., 5 * C :]) if use_dropout else None
+
+
+def masks_of(columns: Array) -> tuple[Array, Array, Array]:
+    """Three columns (T, N, 3) as masks (T, N, 1)."""
+    return columns[..., :1], columns[..., 1:2], columns[..., 2:]
 
 
 def scaled(v: Array, masks: Masks) -> tuple[Array, Array, Array | None]:
@@ -72,27 +76,33 @@ def scaled(v: Array, masks: Masks) -> tuple[Array, Array, Array | None]:
     return v[:, :, I] * masks[0], v[:, :, F] * masks[1], masks[2]
 
 
-def lstm_backward(dy: Array, v: Array, x: Array, W: Array, use_dropout: bool, repair: Array | None) -> Array:
-    """dx, as x: derivatives by the parts of i, f, c and o, by c_prev, zeros for masks; dy is (T, N, 2C).
+def lstm_backward(
+    dy: Array, v: Array, held: Array, W: Array, use_dropout: bool, repair: Array | None
+) -> Array:
+    """dx: derivatives by the parts of i, f, c and o, by c_prev, zeros for masks; dy is (T, N, 2C).
+
+    `held` are the last columns of x, c_prev and the masks, which is all of x that is needed.
 
     `repair` (5, C) pulls each nonlinearity towards zero, by repair (2v - 1) for sigmoids, repair v for tanhs.
     """
     T, N, _, C = v.shape
     if not on_device(v):
-        dx = _lstm_backward(dy, v, x, W, use_dropout, repair).reshape(T, N, -1)
+        dx = _lstm_backward(dy, v, held, W, use_dropout, repair).reshape(T, N, -1)
         return np.concatenate([dx, np.zeros((T, N, 3), dx.dtype)], axis=-1) if use_dropout else dx
-    (x, x_apart), (dy, dy_apart) = rows_apart(x), rows_apart(dy)
-    dx = array_module(v).empty((T, N, x.shape[-1]), v.dtype)
-    inputs = dx, np.int64(dx.shape[-1]), dy, dy_apart, v, x, x_apart, W
+    (held, apart), (dy, dy_apart) = rows_apart(held), rows_apart(dy)
+    dx = array_module(v).empty((T, N, 4 * C + held.shape[-1]), v.dtype)
+    inputs = dx, np.int64(dx.shape[-1]), dy, dy_apart, v, held, apart, W
     how = (W if repair is None else repair), np.int32(repair is not None), np.int32(use_dropout), np.int32(C)
     elementwise(v, "cells", "lstm_back", T * N * C, *inputs, *how)
     return dx
 
 
-def _lstm_backward(dy: Array, v: Array, x: Array, W: Array, use_dropout: bool, repair: Array | None) -> Array:
+def _lstm_backward(
+    dy: Array, v: Array, held: Array, W: Array, use_dropout: bool, repair: Array | None
+) -> Array:
     """The first five parts of dx, (T, N, 5, C), by numpy."""
     xp, C = array_module(v), v.shape[-1]
-    _, c_prev, masks = split(x, C, use_dropout)
+    c_prev, masks = held[..., :C], masks_of(held[..., C:]) if use_dropout else None
     dx = slopes(v)  # becomes the derivatives in place: fresh memory costs more than the arithmetic
     spare = xp.empty(c_prev.shape, dy.dtype)
     i, f, o_scale = scaled(v, masks)
@@ -118,10 +128,10 @@ def _lstm_backward(dy: Array, v: Array, x: Array, W: Array, use_dropout: bool, r
     return dx
 
 
-def peephole_sums(dx: Array, x: Array, y: Array, C: int) -> tuple[Array, Array]:
+def peephole_sums(dx: Array, c_prev: Array, c: Array) -> tuple[Array, Array]:
     """What the peepholes into i and f, (2, C), and into o, (C,), get of dx as `lstm_backward` gives it."""
-    T, N, _ = dx.shape
-    d, c_prev, c = dx[..., : 5 * C].reshape(T, N, 5, C), x[..., 4 * C : 5 * C], y[..., :C]
+    T, N, C = c.shape
+    d = dx[..., : 5 * C].reshape(T, N, 5, C)
     if on_device(dx):
         both = (d[:, :, :2] * c_prev[:, :, None]).sum(axis=(0, 1))
         return both, (d[:, :, O] * c).sum(axis=(0, 1))

@@ -86,7 +86,7 @@ def test_a_backward_pass_frees_what_it_has_read(trial):
     _, (acts, _, _) = kept_passes(trial)
     assert not acts.x
     assert not acts.memo
-    assert not acts.turn_memos
+    assert not acts.outputs
     assert set(acts.y) <= set(trial.inputs)
 
 
@@ -119,6 +119,17 @@ def test_freed_arrays_are_read_by_nobody_in_a_recurrence():
         assert_same_arrays(change[name], frugal_change[name])
     acts = forward(trial.nnet, trial.plan, trial.inputs, keep=Keep.FOR_BACKWARD)
     assert full.y.keys() - acts.y.keys() == {"W", "trunc", "out"}
+
+
+def test_a_recurrence_writes_the_parts_of_gates_where_the_cell_reads_them():
+    trial = Trial(network(LSTM), {"input": range(-4, 9)}, range(0, 9), n=3)
+    full = forward(trial.nnet, trial.plan, trial.inputs)
+    assert np.shares_memory(full.y["W"], full.x["lstm"])
+    kept = forward(trial.nnet, trial.plan, trial.inputs, keep=Keep.FOR_BACKWARD)
+    assert "lstm" not in kept.x
+    v, c_prev = kept.memo["lstm"]
+    assert v.shape == (*full.y["lstm"].shape[:2], 5, 4)
+    np.testing.assert_array_equal(c_prev, full.x["lstm"][:, :, 16:])
 
 
 def test_a_pass_for_backward_keeps_one_wide_array_a_layer(deep):
