@@ -11,42 +11,23 @@ Povey, Zhang and Khudanpur, "Parallel training of DNNs with Natural Gradient and
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from nnet.backend import Array, array_module, like
 from nnet.columns import Columns, sumsq
+from nnet.fisher_step import EPSILON, Seen, Share, Step, solve
 from nnet.kernels.fisher import Fisher, settle
 from nnet.kernels.launch import on_device
 from nnet.kernels.products import multiply
-from nnet.orthonormal_rows import reorthogonalize, symmetric
+from nnet.orthonormal_rows import reorthogonalize
 from nnet.rounded_blas import SMALL
 from nnet.rounded_update import rounded_update
 
-EPSILON = 1e-10  # floor of rho and d
-DELTA = 5e-4  # floor of rho and d relative to the largest eigenvalue
 INITIAL_UPDATES = 10  # calls before update_period counts
-CONDITION = 1e6  # of the eigenvalues of Z; beyond it rows of R may have lost their right angles
 CROWDED = 1e4  # of the eigenvalues of Z: beyond it rounding tells in W, if rows of W are made of it already
+SYRK = 1.6  # operations of X'X in the time of one of X W'
 CANCELLED = 0.02  # share of the energy that must be left for its formula to be trusted in float32
-
-
-@dataclass(frozen=True)
-class Step:
-    """W' = A (J + diag(b) W), the new d and rho; the condition number of Z, whether C had to be floored."""
-
-    A: np.ndarray
-    b: np.ndarray
-    d: np.ndarray
-    rho: float
-    condition: float
-    floored: bool
-
-    @property
-    def suspect(self) -> bool:
-        """Whether rows of R may have lost their right angles."""
-        return self.floored or self.condition > CONDITION
 
 
 class OnlineNaturalGradient:
@@ -87,6 +68,7 @@ class OnlineNaturalGradient:
         self.num_samples_history, self.num_minibatches_history = num_samples_history, num_minibatches_history
         self.t = 0
         self.W: Array = None  # (R, D), in the precision of the rows
+        self._E: tuple[Array, Array] = (None, None)  # W, and WW' as it was computed for it
         self.fisher: Fisher | None = None  # on a device d and rho are there too
         self.d = np.zeros(0)  # (R,), float64 on the host
         self.rho = EPSILON
@@ -101,11 +83,10 @@ class OnlineNaturalGradient:
         if x.shape[1] == 1 or len(x) == 0:
             return x.copy(), x.dtype.type(1)
         xp = array_module(x)
-        columns = Columns((x,))
-        W, H, before, _ = self._advance(columns, update)
-        x_hat = multiply(H, W)
+        W, seen = self._advance(Columns((x,)), update)
+        x_hat = multiply(seen.H, W)
         xp.subtract(x, x_hat, out=x_hat)
-        return x_hat, _ratio(before, sumsq(x_hat), x.dtype)
+        return x_hat, _ratio(seen.energy, sumsq(x_hat), x.dtype)
 
     def projection(self, x: Columns, update: bool = True) -> tuple[Array | None, Array]:
         """W (R, D) and scale such that X_hat = X - X W' W, without making X_hat; W is None where X_hat = X.
@@ -114,23 +95,15 @@ class OnlineNaturalGradient:
         """
         if x.shape[1] == 1 or x.shape[0] == 0:
             return None, x.dtype.type(1)
-        W, H, before, L = self._advance(x, update)
-        if self.cancels:
-            after = _energy_after(x, H, W)
-        else:  # tr(X_hat X_hat') = tr(XX') - 2 tr(L) + tr(L W W')
-            L = multiply(H.T, H, exact=True) if L is None else L
-            after = (
-                before
-                - 2 * L.trace(dtype=np.float64)
-                + (L * multiply(W, W.T, exact=True)).sum(dtype=np.float64)
-            )
-        return W, _ratio(before, after, x.dtype)
+        W, seen = self._advance(x, update, rows=False)
+        after = _energy_after(x, seen.H, W) if self.cancels else seen.left
+        return W, _ratio(seen.energy, after, x.dtype)
 
-    def _advance(self, x: Columns, update: bool) -> tuple[Array, Array, Array, Array]:
-        """The W of this call, H = X W', tr(XX') and, if the estimate was updated, L = H'H (else None)."""
-        before = x.sumsq()
+    def _advance(self, x: Columns, update: bool, rows: bool = True) -> tuple[Array, Seen]:
+        """The W of this call and what x tells of it; the estimate moves on. `rows`: only H is asked for."""
+        G = None if on_device(x.blocks[0]) else self._scatter(x, update, rows)
         if self.t == 0:
-            self._prime(x, before)
+            self._prime(x, G)
         if self.fisher is not None:
             settle([self.fisher])
         W = self.W
@@ -138,17 +111,49 @@ class OnlineNaturalGradient:
             raise ValueError(
                 f"natural gradient: rows have {x.shape[1]} columns, earlier ones had {W.shape[1]}"
             )
-        H = x.times(W)  # (N, R)
         updating = update and self.due
         self.t += 1
-        return W, H, before, self._update(x, H, before) if updating else None
+        seen = self._see(x, G, updating, rows)
+        if updating:
+            self._update(x, seen)
+        return W, seen
 
     @property
     def due(self) -> bool:
         """Whether the estimate moves at the next call."""
         return self.t <= INITIAL_UPDATES or (self.t - INITIAL_UPDATES) % self.update_period == 0
 
-    def _prime(self, x: Columns, before: Array) -> None:
+    def _scatter(self, x: Columns, update: bool, rows: bool) -> Array | None:
+        """X'X where it costs less than the products with X that it saves, and is not all rounding."""
+        (n, dim), rank = x.shape, min(self.rank, x.shape[1] - 1)
+        products = 8 if self.t == 0 and n > rank else 2 if update and self.due else 0 if rows else 1.25
+        if n * rank * dim <= SMALL or dim > SYRK * products * rank:
+            return None
+        X = x.dense()
+        return X.T @ X
+
+    def _see(self, x: Columns, G: Array | None, updating: bool, rows: bool) -> Seen:
+        """What x tells of W now, from G = X'X if there is one."""
+        (n, dim), W = x.shape, self.W
+        if G is not None:
+            J = W @ G
+            H = x.times(W) if rows or self.cancels else None
+            return Seen(G.trace(dtype=np.float64), H, J, J @ W.T, self._squared())
+        H = x.times(W)  # (N, R)
+        J = x.under(H) if updating else None  # (R, D)
+        if updating and n > dim:
+            L = multiply(J, W.T, exact=True)
+        else:
+            L = multiply(H.T, H, exact=True) if updating or not rows else None
+        return Seen(x.sumsq(), H, J, L, None if L is None else self._squared())
+
+    def _squared(self) -> Array:
+        """E = WW', kept as long as W stays; on a device W changes where it lies."""
+        if self._E[0] is not self.W or self.fisher is not None:
+            self._E = self.W, multiply(self.W, self.W.T, exact=True)
+        return self._E[1]
+
+    def _prime(self, x: Columns, G: Array | None) -> None:
         """Go over the first minibatch thrice from a made-up R, once if N <= rank (Kaldi: Init)."""
         n, dim = x.shape
         rank = min(self.rank, dim - 1)
@@ -158,7 +163,7 @@ class OnlineNaturalGradient:
         self.d, self.rho = np.full(rank, EPSILON), EPSILON
         self.fisher = Fisher(self.W, EPSILON) if on_device(self.W) else None
         for _ in range(1 if n <= rank else 3):
-            self._update(x, x.times(self.W), before)
+            self._update(x, self._see(x, G, updating=True, rows=False))
             if self.fisher is not None:
                 settle([self.fisher])
 
@@ -167,37 +172,27 @@ class OnlineNaturalGradient:
             return 1 / self.num_minibatches_history
         return min(0.9, 1 - math.exp(np.float32(-n / self.num_samples_history)))  # in float32 as in Kaldi
 
-    def _e(self, d: np.ndarray, rho: float, dim: int) -> np.ndarray:
-        """e of (eqn:tii), beta by (eqn:betat2)."""
-        beta = rho * (1 + self.alpha) + self.alpha * d.sum() / dim
-        return 1 / (beta / d + 1)
-
-    def _update(self, x: Columns, H: Array, before: Array) -> Array:
-        """Move W, d and rho towards the scatter of x; left alone if that is not finite. Returns L = H'H."""
-        (n, dim), W = x.shape, self.W
-        J = x.under(H)  # (R, D)
-        L = multiply(H.T, H, exact=True) if n <= dim else multiply(J, W.T, exact=True)
+    def _update(self, x: Columns, seen: Seen) -> None:
+        """Move W, d and rho towards the scatter of x; left alone if that is not finite."""
+        (n, dim), W, J = x.shape, self.W, seen.J
+        share = Share(self._eta(n), n, dim, self.alpha)
         if self.fisher is not None:
-            self.fisher.hand_in(J, L, before, (self._eta(n), n, dim, self.alpha))
-            return L
-        trace = float(before)
-        small = symmetric(array_module(J).stack((J @ J.T, L, W @ W.T)))  # to the host at once
-        if not (math.isfinite(trace) and np.isfinite(small).all()):
-            return L
-        host_K, host_L, host_E = small
-        step = self._solve(n, dim, trace, host_K, host_L)
-        left = trace - 2 * np.trace(host_L) + float((host_L * host_E).sum())
-        self.cancels = left < CANCELLED * trace
-        if n * W.size <= SMALL and self._rounding_decides(step, trace):
+            self.fisher.hand_in(J, seen.L, seen.energy, (share.eta, n, dim, self.alpha))
+            return
+        energy = float(seen.energy)
+        step = solve(self.d, self.rho, share, energy=energy, K=J @ J.T, L=seen.L)
+        if step is None:
+            return
+        self.cancels = bool(seen.left < CANCELLED * energy)
+        if n * W.size <= SMALL and self._rounding_decides(step, energy):
             self.W, self.d, self.rho = rounded_update(
-                x.dense(), W, self.d, self.rho, alpha=self.alpha, eta=self._eta(n)
+                x.dense(), W, self.d, self.rho, alpha=self.alpha, eta=share.eta
             )
-            return L
+            return
         J += like(step.b[:, None], J) * W  # B
         self.W, self.d, self.rho = like(step.A, J) @ J, step.d, step.rho
         if step.suspect:
-            self.W = reorthogonalize(self.W, self._e(step.d, step.rho, dim))
-        return L
+            self.W = reorthogonalize(self.W, share.e(step.d, step.rho))
 
     def _rounding_decides(self, step: Step, trace: float) -> bool:
         """Whether W has to come from `rounded_update`: it matters, and W and d can be Kaldi's to the bit."""
@@ -209,42 +204,6 @@ class OnlineNaturalGradient:
             return bool(unused)
         young = unused or self.t <= INITIAL_UPDATES
         return bool(young and self.undecided and (step.floored or step.condition > CROWDED))
-
-    def _solve(self, n: int, dim: int, trace: float, K: np.ndarray, L: np.ndarray) -> Step:
-        """The change that K = JJ' and L call for."""
-        d, rho, rank, eta = self.d, self.rho, len(self.d), self._eta(n)
-        e = self._e(d, rho, dim)
-        C, U = _eigen(scatter(eta, n, d + rho, 1 / np.sqrt(e), K=K, L=L))
-        floor = (rho * (1 - eta)) ** 2
-        root = np.sqrt(np.maximum(C, floor))
-        new_rho = (eta / n * trace + (1 - eta) * (dim * rho + d.sum()) - root.sum()) / (
-            dim - rank
-        )  # (eqn:rhot1)
-        least = max(EPSILON, DELTA * root.max())
-        new_d = np.maximum(root - new_rho, least)  # (eqn:dt1)
-        new_rho = max(new_rho, least)
-        rows = eta / n * np.sqrt(self._e(new_d, new_rho, dim)) / root
-        A = rows[:, None] * U.T / np.sqrt(e)
-        b = (1 - eta) / (eta / n) * (d + rho)
-        condition = float(C[0] / C[-1]) if C[-1] > 0 else math.inf
-        return Step(A, b, new_d, new_rho, condition, bool((floor > C).any()))
-
-
-def scatter(eta: float, n: int, g: np.ndarray, s: np.ndarray, *, K: np.ndarray, L: np.ndarray) -> np.ndarray:
-    """Z = Y Y' of (eqn:Zt) for g = d + rho and s = e^(-1/2), all (R,); K, L (R, R)."""
-    mixed = s[:, None] * L * s
-    return (
-        (eta / n) ** 2 * s[:, None] * K * s
-        + (eta / n) * (1 - eta) * (mixed * g + g[:, None] * mixed)
-        + np.diag(((1 - eta) * g) ** 2)
-    )
-
-
-def _eigen(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues falling, eigenvectors as columns."""
-    scale = max(1.0, float(np.trace(Z)))
-    C, U = np.linalg.eigh(Z / scale)
-    return C[::-1] * scale, U[:, ::-1]
 
 
 def first_basis(rank: int, dim: int, dtype: np.dtype | type = np.float64) -> np.ndarray:
@@ -262,8 +221,9 @@ def first_basis(rank: int, dim: int, dtype: np.dtype | type = np.float64) -> np.
     return R
 
 
-def _energy_after(x: Columns, H: Array, W: Array) -> Array:
+def _energy_after(x: Columns, H: Array | None, W: Array) -> Array:
     """tr(X_hat X_hat') summed over the blocks of X_hat, for when hardly anything is left of X."""
+    H = x.times(W) if H is None else H
     total, start = 0.0, 0
     for part in x.pieces():
         total = total + sumsq(part - H @ W[:, start : start + part.shape[1]])
@@ -274,5 +234,7 @@ def _energy_after(x: Columns, H: Array, W: Array) -> Array:
 def _ratio(before: Array, after: Array, dtype: np.dtype) -> Array:
     """sqrt(before / after), 1 where either is not positive."""
     xp = array_module(before)
+    if xp is np:
+        return dtype.type(math.sqrt(before / after) if before > 0 and after > 0 else 1.0)
     good = (before > 0) & (after > 0)
     return xp.sqrt(xp.where(good, before, 1.0) / xp.where(good, after, 1.0)).astype(dtype)

@@ -52,6 +52,8 @@ def gram_schmidt(R: np.ndarray) -> np.ndarray:
 
 
 def symmetric(M: Array) -> np.ndarray:
-    """The mean of M and M' on the host, in double, for one matrix or a stack."""
+    """The mean of M and M' on the host, in double."""
     host = to_host(M).astype(np.float64)
-    return 0.5 * (host + host.swapaxes(-1, -2))
+    total: np.ndarray = host + host.T
+    total *= 0.5
+    return total
