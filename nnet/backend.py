@@ -20,6 +20,8 @@ def _import_cupy() -> ModuleType | None:
 
 def array_module(x: Array) -> ModuleType:
     """The module (numpy or cupy) whose functions take `x`."""
+    if type(x) is np.ndarray:
+        return np
     module = type(x).__module__.partition(".")[0]
     if module == "cupy":
         cupy = _import_cupy()

@@ -55,6 +55,7 @@ class Windows:
         covers = [sum(s <= a < s + self.n for s in self.starts) for a in ends]
         return sum(c * sumsq(self.rows[a:b]) for c, (a, b) in zip(covers, pairwise(ends)) if c)
 
+
 class Columns:
     """The matrix X = [X_1 X_2 ... X_K 1], (N, D): blocks side by side, on demand a column of ones last.
 

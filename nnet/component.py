@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Iterator, Self
+from functools import cache, cached_property, lru_cache
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -213,10 +213,16 @@ def common_options(line: ConfigLine) -> dict[str, Any]:
     return options
 
 
-def names(c: Component, *roles: str) -> Iterator[str]:
+def names(c: Component, *roles: str) -> tuple[str, ...]:
     """Names of the fields of `c` (no composite) that have one of `roles`."""
-    wanted = roles if c.is_trained else tuple(r for r in roles if r != PARAM)
-    return (f.name for f in fields(c) if f.metadata.get("role") in wanted)
+    kind: Any = type(c)
+    return _names(kind, roles if c.is_trained else tuple(r for r in roles if r != PARAM))
+
+
+@cache
+def _names(kind: Any, roles: tuple[str, ...]) -> tuple[str, ...]:
+    """Looked up once: rules over whole models ask a thousand times a minibatch."""
+    return tuple(f.name for f in fields(kind) if f.metadata.get("role") in roles)
 
 
 def params(c: Component) -> dict[str, Array]:

@@ -27,15 +27,14 @@ class Seen:
     """
 
     energy: Array
-    H: Array | None
-    J: Array | None
-    L: Array | None
-    E: Array | None
+    H: Array
+    J: Array
+    L: Array
+    E: Array
 
     @property
     def left(self) -> Array:
         """tr(X_hat X_hat') of X_hat = X - H W: tr(XX') - 2 tr(L) + tr(L E)."""
-        assert self.L is not None
         return self.energy - 2 * self.L.trace(dtype=np.float64) + (self.L * self.E).sum(dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Batch-norm in test mode folded into the layers around it: the same outputs in fewer passes over memory."""
+"""Affine layers joined, batch-norm in test mode folded into those around it: the same outputs for less."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from nnet.graph.network import Nnet
 from nnet.graph.node import ComponentNode
 
 AFFINE = (Affine, FixedAffine, Linear, Tdnn)  # y = W x + b, or without b
+MATRIX = (Affine, FixedAffine, Linear)  # those that see one frame, by themselves
 LINEAR = (NodeRef, Const, Append, Sum, Scale, Offset)  # descriptors that are always defined and sum up
 
 
@@ -42,8 +43,11 @@ def folded(nnet: Nnet) -> Nnet:
     into the affine layer whose output nobody else reads. o goes down, W (x + o) + b = W x + (b + W o), if
     affine layers alone see it, directly or through sums and components that change nothing. Kaldi's
     CollapseModel folds where an affine layer reads the batch-norm itself, as most in a TDNN-F do not.
+    Before, W (V x + a) + b = (W V) x + (W a + b): the transform of the features goes into the first layer.
     """
     fold = _Fold(nnet)
+    for name in tuple(fold.order):
+        fold.join(name)
     for name in fold.order:
         fold.move_up(name)
     for name in reversed(fold.order):
@@ -72,6 +76,27 @@ class _Fold:
         self.offsets: dict[str, np.ndarray] = {}  # of batch-norms that are now nothing else
         self.spared: set[str] = set()  # nodes that may lack a constant, for which their readers make up
         self.lacks: dict[str, np.ndarray] = {}  # what nodes lack, (dim,)
+
+    def join(self, name: str) -> None:
+        """Make one affine layer of node `name` and the one that it alone reads, where that is less work."""
+        node, c = self.nodes[name], self.components.get(name)
+        above = node.input.name if isinstance(node, ComponentNode) and isinstance(node.input, NodeRef) else ""
+        first, before = self.components.get(above), self.nodes.get(above)
+        if not (isinstance(c, MATRIX) and isinstance(first, MATRIX) and above in self.order):
+            return
+        (out, between), within = c.W.shape, first.W.shape[1]
+        if self.readers[above] != [name] or out * within > between * (out + within):
+            return
+        assert isinstance(node, ComponentNode) and isinstance(before, ComponentNode)
+        W = c.W @ first.W
+        self.components[name] = Linear(W=W) if isinstance(c, Linear) else Affine(W=W, b=c.b.copy())
+        self.own.add(name)
+        if not isinstance(first, Linear):
+            self.add_bias(name, c.W @ first.b)
+        self.nodes[name] = replace(node, input=before.input)
+        for source in set(nodes(before.input)):
+            self.readers[source] = [name if reader == above else reader for reader in self.readers[source]]
+        del self.nodes[above], self.components[above], self.order[above]
 
     def move_up(self, name: str) -> None:
         """Take a batch-norm's scale into the affine layer above, and its offset if no ReLU is between."""

@@ -126,8 +126,8 @@ class OnlineNaturalGradient:
     def _scatter(self, x: Columns, update: bool, rows: bool) -> Array | None:
         """X'X where it costs less than the products with X that it saves, and is not all rounding."""
         (n, dim), rank = x.shape, min(self.rank, x.shape[1] - 1)
-        products = 8 if self.t == 0 and n > rank else 2 if update and self.due else 0 if rows else 1.25
-        if n * rank * dim <= SMALL or dim > SYRK * products * rank:
+        products = 8 if self.t == 0 and n > rank else 2 if update and self.due else 1.25
+        if n * rank * dim <= SMALL or dim > SYRK * (products - 1.25 * rows) * rank:
             return None
         X = x.dense()
         return X.T @ X

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nnet.combination import set_test_modes
 from nnet.files import atomic_write
+from nnet.folding import folded
 from nnet.formats.model import read_nnet
 from nnet.minibatch import Minibatch
 from nnet.programs.program import version
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_score(log: Path, model: str, batches: list[Minibatch], per_dim: bool, how: Scoring) -> None:
     """Score a model and write the log whole, in the form that Kaldi's report scripts look for."""
-    nnet = set_test_modes(read_nnet(model))
+    nnet = folded(set_test_modes(read_nnet(model)))
     scorer = Scorer(nnet, how.has_accuracy, evaluate=how.evaluate(nnet))
     for batch in batches:
         scorer.add(batch)

@@ -128,7 +128,49 @@ def test_nodes_that_share_a_component_fold_one_batch_norm_each(rng):
 
 def test_parameters_that_stay_are_not_copied(rng):
     parts, _, _ = CASES["read by an affine layer"]
-    nnet = made([*parts, ("d AffineComponent input-dim=3 output-dim=3", "c")], "d", rng)
+    nnet = made([*parts, ("d AffineComponent input-dim=6 output-dim=3", "Append(c, c)")], "d", rng)
     result = folded(nnet)
     assert result.component_of("d") is nnet.component_of("d")
     assert result.component_of("a") is not nnet.component_of("a")
+
+
+TRANSFORMS = {  # kind of the first layer, of the second, what the first reads; whether they are joined
+    "affine layers": ("AffineComponent", "AffineComponent", "Append(input, Offset(input, 1))", True),
+    "the first without bias": ("LinearComponent", "AffineComponent", "input", True),
+    "the second without bias": ("FixedAffineComponent", "LinearComponent", "input", True),
+    "without bias": ("LinearComponent", "LinearComponent", "Offset(input, -1)", True),
+    "a time-delay layer": ("AffineComponent", "TdnnComponent", "input", False),
+}
+
+
+@pytest.mark.parametrize("case", TRANSFORMS)
+def test_layers_of_one_frame_in_a_row_become_one(case, rng):
+    first, second, read, joined = TRANSFORMS[case]
+    offsets = " time-offsets=0" if second == "TdnnComponent" else ""
+    parts = [
+        (f"a {first} input-dim={4 * (1 + read.count(',') // 2)} output-dim=6", read),
+        (f"c {second} input-dim=6 output-dim=3{offsets}", "a"),
+        ("n BatchNormComponent dim=3 test-mode=true", "c"),
+    ]
+    nnet = made(parts, "n", rng)
+    x = rng.standard_normal((10, 2, 4)).astype(np.float32)
+    result = folded(nnet)
+    np.testing.assert_allclose(outputs(result, x), outputs(nnet, x), rtol=1e-5, atol=1e-5)
+    assert ("a" not in result.nodes) == joined
+
+
+@pytest.mark.parametrize(
+    ("between", "read"), [(1, "a"), (6, "Append(a, a)")], ids=["a bottleneck", "seen twice"]
+)
+def test_layers_in_a_row_that_cost_less_apart_stay(between, read, rng):
+    parts = [
+        (f"a AffineComponent input-dim=4 output-dim={between}", "input"),
+        (f"c AffineComponent input-dim={between * (1 + read.count(','))} output-dim=3", read),
+    ]
+    assert "a" in folded(made(parts, "c", rng)).nodes
+
+
+def test_a_layer_that_others_read_too_is_not_joined(rng):
+    parts = [FIRST[0], ("c AffineComponent input-dim=6 output-dim=3", "a")]
+    nnet = made([*parts, ("d AffineComponent input-dim=9 output-dim=2", "Append(a, c)")], "d", rng)
+    assert "a" in folded(nnet).nodes

@@ -266,3 +266,24 @@ def test_device_and_host_agree(rng):
         (a, s), (b, u) = host.precondition(x), device.precondition(to_device(x))
         np.testing.assert_allclose(to_host(b), a, atol=1e-4)
         assert float(u) == pytest.approx(float(s), rel=1e-4)
+
+
+def test_many_rows_of_few_columns_are_seen_through_their_scatter(rng):
+    """There X'X takes the place of products with X: the same projections, step by step."""
+    ours, slow = OnlineNaturalGradient(12, 4.0, 2), DenseFisher(12, 4.0, 2, 2000.0, 0.0)
+    for _ in range(14):
+        x = coloured(rng, 4000, 24)
+        (W, scale), (expected, expected_scale) = ours.projection(Columns((x,))), slow(x)
+        np.testing.assert_allclose(x - x @ W.T @ W, expected, atol=2e-6 * np.abs(expected).max())
+        assert scale == pytest.approx(expected_scale, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [60, 4000])
+def test_projection_and_preconditioning_move_an_estimate_alike(rng, n):
+    one, other = OnlineNaturalGradient(12, 4.0, 2), OnlineNaturalGradient(12, 4.0, 2)
+    for _ in range(12):
+        x = coloured(rng, n, 24)
+        (W, scale), (x_hat, expected_scale) = one.projection(Columns((x,))), other.precondition(x)
+        np.testing.assert_allclose(x - x @ W.T @ W, x_hat, atol=1e-9)
+        assert scale == pytest.approx(expected_scale, rel=1e-9)
+    np.testing.assert_allclose(one.W, other.W, atol=1e-7)
