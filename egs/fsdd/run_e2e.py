@@ -34,7 +34,7 @@ from steps.lang import chain_topology_text, make_lang, read_lang, write_lang
 XCONFIG = Path(__file__).parent / "conf" / "tdnnf_e2e.xconfig"
 LEAVES = 96  # of the triphone tree, at most
 SETTINGS: dict[str, object] = {
-    "feat.cmvn-opts": "--norm-means=false --norm-vars=false",
+    "feat.cmvn-opts": "--norm-means=true --norm-vars=false",  # a speaker kept apart: 6.0 % errors, not 18.4 %
     "chain.leaky-hmm-coefficient": 0.1,
     "chain.l2-regularize": 0.00005,
     "chain.apply-deriv-weights": "false",
