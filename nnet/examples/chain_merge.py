@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nnet.examples.hash_order import chain_code
 from nnet.examples.merge import MergingStats, group_examples, merge_examples
 from nnet.examples.minibatch_size import MinibatchSizes
 from nnet.formats.chain_examples import ChainExample, ChainOutput
@@ -29,6 +30,12 @@ def chain_size(example: ChainExample) -> int:
     return max(len(indexes) for indexes in _all_indexes(example))
 
 
+def chain_structure_code(example: ChainExample) -> int:
+    """The hash code of the structure, which decides the order of what is left at the end."""
+    inputs = [(io.name, io.indexes, io.features.shape[1]) for io in example.inputs]
+    return chain_code(inputs, [(o.name, o.indexes) for o in example.outputs])
+
+
 def _all_indexes(example: ChainExample) -> list[np.ndarray]:
     return [io.indexes for io in example.inputs] + [o.indexes for o in example.outputs]
 
@@ -41,11 +48,18 @@ def merge_chain(
     multilingual: bool = False,
 ) -> Iterator[tuple[str, ChainExample]]:
     """(key, merged example) of every minibatch; the key is merged-COUNT-SIZE[?lang=NAME]."""
-    groups = group_examples(examples, sizes, stats, chain_structure, chain_size)
+    groups = group_chain_examples(examples, sizes, stats)
     for i, group in enumerate(groups):
         merged = merge_chain_examples(group, compress)
         language = f"?lang={merged.outputs[0].name.partition('-')[2]}" if multilingual else ""
         yield f"merged-{i}-{len(group)}{language}", merged
+
+
+def group_chain_examples(
+    examples: Iterable[ChainExample], sizes: MinibatchSizes, stats: MergingStats | None = None
+) -> Iterator[list[ChainExample]]:
+    """Lists of examples that are to be minibatches, as group_examples makes them."""
+    return group_examples(examples, sizes, stats, chain_structure, chain_size, chain_structure_code)
 
 
 def merge_chain_examples(

@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 
 from nnet.examples.chain import shift_chain_times, to_chain_minibatch
-from nnet.examples.chain_merge import chain_size, chain_structure, merge_chain_examples
-from nnet.examples.merge import MergingStats, group_examples
+from nnet.examples.chain_merge import group_chain_examples, merge_chain_examples
+from nnet.examples.merge import MergingStats
 from nnet.examples.minibatch_size import parse_minibatch_sizes
 from nnet.examples.stream import check_dims, shuffled_by
 from nnet.formats.chain_examples import CHAIN_EXAMPLE
@@ -48,7 +48,7 @@ def stream_chain_minibatches(
     stats, where = MergingStats(), f"the examples of {rspecifier}"
     examples = (shift_chain_times(eg, options.frame_shift) for _, eg in read_table(rspecifier, CHAIN_EXAMPLE))
     shuffled = shuffled_by(examples, options.shuffle_buffer_size, rng)
-    groups = group_examples(shuffled, sizes, stats, chain_structure, chain_size)
+    groups = group_chain_examples(shuffled, sizes, stats)
     for group in islice(groups, options.part, None, options.parts):
         batch = to_chain_minibatch(merge_chain_examples(group, join=False), inputs, outputs, where)
         check_dims(batch, nnet, where)

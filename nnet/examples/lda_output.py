@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from nnet.examples.chain import to_chain_minibatch
-from nnet.examples.chain_merge import chain_size, chain_structure, merge_chain_examples
+from nnet.examples.chain_merge import group_chain_examples, merge_chain_examples
 from nnet.examples.lda import LdaStats
 from nnet.examples.merge import group_examples
 from nnet.examples.minibatch import to_minibatch
@@ -53,7 +53,7 @@ def chain_output_stats(
     inputs, outputs = nnet.input_names(), nnet.output_names()
     batches = (
         (len(part), to_chain_minibatch(merge_chain_examples(part, join=False), inputs, outputs))
-        for group in group_examples(examples, sizes, None, chain_structure, chain_size)
+        for group in group_chain_examples(examples, sizes)
         for part in _mergeable(group)
     )
     return _stats(nnet, batches, rand_prune, rng)

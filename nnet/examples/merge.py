@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nnet.examples.hash_order import HashOrder, inputs_code
 from nnet.examples.minibatch_size import MinibatchSizes
 from nnet.examples.rows import append_rows, compressed
 from nnet.formats.examples import NnetExample, NnetIo
@@ -18,6 +19,11 @@ Item = TypeVar("Item")
 def structure(eg: NnetExample) -> Hashable:
     """What must be equal for examples to merge: names, indexes and dimensions, in order."""
     return tuple((io.name, *io.features.shape, io.indexes.tobytes()) for io in eg.io)
+
+
+def example_code(eg: NnetExample) -> int:
+    """The hash code of the structure, which decides the order of what is left at the end."""
+    return inputs_code((io.name, io.indexes, io.features.shape[1]) for io in eg.io)
 
 
 def example_size(eg: NnetExample) -> int:
@@ -79,27 +85,35 @@ def group_examples(
     stats: MergingStats | None = None,
     structure_of: Callable[[Any], Hashable] = structure,
     size_of: Callable[[Any], int] = example_size,
+    code_of: Callable[[Any], int] = example_code,
 ) -> Iterator[list[Item]]:
     """Lists of examples of one structure, each list a minibatch, in the order in which they become full.
 
-    Examples may be anything of which `structure_of` and `size_of` know structure and size.
+    Examples may be anything of which `structure_of`, `size_of` and `code_of` know structure, size and the
+    structure's hash code.
 
-    When the input ends, what waits is given out in the largest sizes allowed, the structure that has waited
-    longest first (Kaldi: in the order of a hash table); the remainder is discarded (and counted in `stats`).
+    When the input ends, what waits is given out in the largest sizes allowed, structures in the order of
+    Kaldi's hash table; the remainder is discarded (and counted in `stats`).
     """
     stats = MergingStats() if stats is None else stats
     waiting: dict[Hashable, list[Item]] = {}
+    order = HashOrder()
     for eg in examples:
         kind = structure_of(eg)
-        group = waiting.setdefault(kind, [])
+        if kind not in waiting:
+            waiting[kind] = []
+            order.insert(kind, code_of(eg))
+        group = waiting[kind]
         group.append(eg)
         if kind not in stats.size_of:
             stats.size_of[kind] = size_of(eg)
         if sizes.size(stats.size_of[kind], len(group), ended=False):
             del waiting[kind]
+            order.remove(kind)
             stats.made[kind][len(group)] += 1
             yield group
-    for kind, left in waiting.items():
+    for kind in order:
+        left = waiting[kind]
         while left and (n := sizes.size(stats.size_of[kind], len(left), ended=True)):
             stats.made[kind][n] += 1
             yield left[:n]

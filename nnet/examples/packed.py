@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnet.examples.hash_order import inputs_code
 from nnet.formats.compressed import SPEECH, TOKENS
 from nnet.formats.compressed_stack import decompress
 from nnet.minibatch import DenseTarget, Minibatch, SparseTarget
@@ -76,9 +77,22 @@ class Layout:
         """The largest number of rows of any io, the output cut to one frame if `frame` is given."""
         return max(1 if io.name == "output" and frame is not None else io.rows for io in self.ios)
 
+    def code(self, frame: int | None) -> int:
+        """The hash code of the structure, the output cut to one frame if `frame` is given."""
+        ios = [(io.name, io.t[io.t == frame] if cut else io.t, io.cols) for io, cut in self._cut(frame)]
+        return inputs_code((name, _indexes(t), cols) for name, t, cols in ios)
+
+    def _cut(self, frame: int | None) -> list[tuple[PackedIo, bool]]:
+        return [(io, io.name == "output" and frame is not None) for io in self.ios]
+
     def fits(self, data: bytes | mmap.mmap, start: int) -> bool:
         """Whether the bytes from `start` are an example of this layout."""
         return self.pattern.match(data, start) is not None
+
+
+def _indexes(t: np.ndarray) -> np.ndarray:
+    """(M, 3) indexes of the frames `t` of one sequence."""
+    return np.stack([np.zeros_like(t), t, np.zeros_like(t)], axis=1)
 
 
 class PackedArchive:

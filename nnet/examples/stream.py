@@ -133,6 +133,7 @@ def _from_packed(
         stats,
         structure_of=lambda item: item[0],
         size_of=lambda item: packed.layouts[item[0]].size(frame),
+        code_of=lambda item: packed.layouts[item[0]].code(frame),
     )
     for group in islice(groups, options.part, None, options.parts):
         which = np.array([index for _, index in group])

@@ -55,6 +55,16 @@ def test_copies_and_minibatches_are_kaldis_byte_for_byte(command, examples, here
     assert (here / "ours").read_bytes() == (here / "theirs").read_bytes()
 
 
+@pytest.mark.parametrize("rule", ["1:4", "4", "1:64"])
+def test_what_is_left_of_several_structures_comes_in_kaldis_order(rule, here, kaldi):
+    for n in range(6):
+        assert run(f"nnet3-chain-copy-egs --left-context={n} ark:c ark:c{n}") == 0
+    (here / "all").write_bytes(b"".join((here / f"c{n}").read_bytes() for n in range(6)))
+    kaldi("nnet3-chain-merge-egs", f"--minibatch-size={rule}", "ark:all", "ark:theirs")
+    assert run(f"nnet3-chain-merge-egs --minibatch-size={rule} ark:all ark:ours") == 0
+    assert (here / "ours").read_bytes() == (here / "theirs").read_bytes()
+
+
 def figures(text: str) -> list[list[float]]:
     """The numbers of every line that starts with Overall, in the order of names."""
     lines = sorted(line.split("Overall ", 1)[1] for line in text.splitlines() if ") Overall " in line)
