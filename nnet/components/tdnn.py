@@ -14,7 +14,7 @@ from nnet.component import Io, Updatable, common_options, config, flat, param
 from nnet.config_line import ConfigLine
 from nnet.frames import Rows, evenly_spaced, overlapping_rows
 from nnet.kernels.products import multiply
-from nnet.kernels.rows import near
+from nnet.kernels.rows import joined, near
 from nnet.outer import NaturalGradient, add_outer, default_rank
 from nnet.summary import matrix_info, vector_info
 from nnet.weights import constraint_info, random_vector, random_weights
@@ -86,7 +86,7 @@ class Tdnn(Updatable):
         if self._is_narrow:
             ones = self.b is not None
             X = Columns(self._shown(x, io), ones).dense()
-            W = array_module(x).column_stack((self.W, self.b)) if ones else self.W
+            W = joined((self.W, self.b[:, None]), axis=1) if ones else self.W
             return multiply(X, W.T).reshape(len(io.t_out), x.shape[1], -1), None
         y: Array = None  # (T' N, out)
         for W, at in self.blocks(io):
@@ -117,7 +117,7 @@ class Tdnn(Updatable):
         blocks = list(self.blocks(io))
         for k, (_, at) in enumerate(blocks):
             spliced[near(at, dy), :, k * self.output_dim : (k + 1) * self.output_dim] = dy
-        W = array_module(dy).concatenate([W for W, _ in blocks])  # (K out, in)
+        W = joined([W for W, _ in blocks])  # (K out, in)
         return multiply(flat(spliced), W).reshape(T, dy.shape[1], -1)
 
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:

@@ -9,6 +9,7 @@ from nnet import captured, tree
 from nnet.backend import array_module, gpu_available, to_device, to_host
 from nnet.component import STAT, params
 from nnet.device import batch_on_gpu
+from nnet.minibatch import Minibatch, SparseTarget
 from nnet.observe import Observer
 from nnet.trainer import Trainer, TrainerOptions
 from tests.emulation.device import transfers
@@ -28,6 +29,29 @@ component-node name=trunc component=trunc input=lstm
 dim-range-node name=c input-node=trunc dim-offset=0 dim=4
 dim-range-node name=m input-node=trunc dim-offset=4 dim=4
 component-node name=output.affine component=output.affine input=m
+component-node name=output.log-softmax component=output.log-softmax input=output.affine
+output-node name=output input=output.log-softmax objective=linear
+"""
+TDNNF = """
+input-node name=input dim=5
+component name=in type=NaturalGradientAffineComponent input-dim=15 output-dim=12
+component name=f.linear type=TdnnComponent input-dim=12 output-dim=2 time-offsets=-1,0 use-bias=false \
+orthonormal-constraint=-1
+component name=f.affine type=TdnnComponent input-dim=2 output-dim=12 time-offsets=0,1
+component name=f.relu type=RectifiedLinearComponent dim=12 self-repair-scale=1e-05
+component name=f.batchnorm type=BatchNormComponent dim=12
+component name=f.dropout type=GeneralDropoutComponent dim=12 dropout-proportion=0.2 continuous=true
+component name=f.noop type=NoOpComponent dim=12
+component name=output.affine type=NaturalGradientAffineComponent input-dim=12 output-dim=4
+component name=output.log-softmax type=LogSoftmaxComponent dim=4
+component-node name=in component=in input=Append(Offset(input, -1), input, Offset(input, 1))
+component-node name=f.linear component=f.linear input=in
+component-node name=f.affine component=f.affine input=f.linear
+component-node name=f.relu component=f.relu input=f.affine
+component-node name=f.batchnorm component=f.batchnorm input=f.relu
+component-node name=f.dropout component=f.dropout input=f.batchnorm
+component-node name=f.noop component=f.noop input=Sum(Scale(0.66, in), f.dropout)
+component-node name=output.affine component=output.affine input=f.noop
 component-node name=output.log-softmax component=output.log-softmax input=output.affine
 output-node name=output input=output.log-softmax objective=linear
 """
@@ -103,10 +127,22 @@ def test_both_passes_of_backstitch_are_graphs(device):
     assert trainer.num_launched >= 10
 
 
-def test_recurrent_networks_too(device):
-    batches = [minibatch(seed=seed, frames=6) for seed in range(30)]
-    trainer = same(device, batches, text=LSTM)
+@pytest.mark.parametrize("text", [LSTM, TDNNF], ids=["lstm", "tdnnf"])
+def test_other_networks_too(device, text):
+    batches = [cut(minibatch(seed=seed, frames=6), 1) for seed in range(30)]
+    trainer = same(device, batches, text=text)
     assert trainer.num_launched >= 10
+
+
+def cut(batch, frames):
+    """The minibatch without the labels of so many frames on either side, which are left as context."""
+    target = batch.outputs["output"]
+    kept = target.frames[frames:-frames]
+    there = np.isin(target.t, range(frames, len(target.frames) - frames))
+    entries = {key: getattr(target, key)[there] for key in ("n", "column", "weight")}
+    return Minibatch(
+        batch.n, batch.inputs, {"output": SparseTarget(kept, target.dim, target.t[there] - frames, **entries)}
+    )
 
 
 def test_a_bad_minibatch_changes_nothing_and_the_next_launch_is_good_again(device):
