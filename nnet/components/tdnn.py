@@ -86,7 +86,7 @@ class Tdnn(Updatable):
         if self._is_narrow:
             ones = self.b is not None
             X = Columns(self._shown(x, io), ones).dense()
-            W = joined((self.W, self.b[:, None]), axis=1) if ones else self.W
+            W = self.W if self.b is None else joined((self.W, self.b[:, None]), axis=1)
             return multiply(X, W.T).reshape(len(io.t_out), x.shape[1], -1), None
         y: Array = None  # (T' N, out)
         for W, at in self.blocks(io):
