@@ -83,8 +83,6 @@ def write_lang(
     unknown: str = "<UNK>",
 ) -> None:
     """Write the directory: phones.txt, words.txt, topo, lexicon.txt, oov.txt, phones/*. Raises OSError."""
-    silence = [lang.silence]
-    speech = [p for p in lang.phones if p != lang.silence]
     content = {
         "phones.txt": _symbols({**lang.phones, "#0": len(lang.phones) + 1}),
         "words.txt": _symbols({**lang.words, "#0": len(lang.words) + 1}),
@@ -93,6 +91,18 @@ def write_lang(
         "oov.int": f"{lang.words[unknown]}\n",
         "lexicon.txt": "".join(f"{w} {' '.join(p)}\n" for w, prons in lang.lexicon.items() for p in prons),
     }
+    content |= _lists(lang) | _for_trees(lang)
+    (folder / "phones").mkdir(parents=True, exist_ok=True)
+    for name, text in content.items():
+        with atomic_write(folder / name, text=True) as stream:
+            stream.write(text)
+
+
+def _lists(lang: Lang) -> dict[str, str]:
+    """Lists of phones, each in three forms: which are silence, which are not."""
+    silence = [lang.silence]
+    speech = [p for p in lang.phones if p != lang.silence]
+    content = {"phones/disambig.int": f"{len(lang.phones) + 1}\n"}
     for name, phones in (
         ("silence", silence),
         ("optional_silence", silence),
@@ -103,12 +113,7 @@ def write_lang(
         content[f"phones/{name}.txt"] = "".join(f"{p}\n" for p in phones)
         content[f"phones/{name}.int"] = "".join(f"{n}\n" for n in numbers)
         content[f"phones/{name}.csl"] = ":".join(numbers) + "\n"
-    content |= _for_trees(lang)
-    content["phones/disambig.int"] = f"{len(lang.phones) + 1}\n"
-    (folder / "phones").mkdir(parents=True, exist_ok=True)
-    for name, text in content.items():
-        with atomic_write(folder / name, text=True) as stream:
-            stream.write(text)
+    return content
 
 
 def _for_trees(lang: Lang) -> dict[str, str]:

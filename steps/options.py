@@ -171,7 +171,7 @@ def _find(g: Given, table: dict[str, Any]) -> Any:
 
 def _unknown(name: str, where: str, table: dict[str, Any]) -> str:
     tail = [known for known in table if known.rpartition(".")[2] == name.rpartition(".")[2]]
-    near = tail or difflib.get_close_matches(name, table, n=1)
+    near = tail or difflib.get_close_matches(name, table, n=1, cutoff=0.5)
     return f"unknown option --{name} ({where}); " + (f"did you mean --{near[0]}?" if near else "see --help")
 
 

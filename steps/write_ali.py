@@ -45,9 +45,14 @@ def write_ali_dir(
     for name, text in files.items():
         with atomic_write(folder / name, text=True) as stream:
             stream.write(text)
+    with atomic_write(folder / "ali.1.gz") as stream:
+        stream.write(_archive(alignments))
+
+
+def _archive(alignments: Iterable[tuple[str, np.ndarray]]) -> bytes:
+    """A compressed archive, the same bytes whenever it is written."""
     records = io.BytesIO()
     for utterance, ids in alignments:
         records.write(utterance.encode() + b" \0B")
         INT_VECTOR.write(KaldiOutput(records, True), ids)
-    with atomic_write(folder / "ali.1.gz") as stream:
-        stream.write(gzip.compress(records.getvalue(), 6, mtime=0))
+    return gzip.compress(records.getvalue(), 6, mtime=0)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nnet.programs.program import log, option, run_program, warn
+
+if TYPE_CHECKING:
+    from nnet.formats.model import AmNnet
+    from nnet.graph.network import Nnet
 
 PROG = "nnet3-am-copy"
 USAGE = """
@@ -43,30 +48,20 @@ def run(options: Options, old: str, new: str) -> None:
     """Read, change, write."""
     from nnet.combination import set_test_modes  # noqa: PLC0415 - not needed for --help
     from nnet.components.block import unrepeated  # noqa: PLC0415
-    from nnet.formats.model import AmNnet, read_am, read_nnet, write_am, write_nnet  # noqa: PLC0415
+    from nnet.formats.model import read_am, read_nnet, write_am, write_nnet  # noqa: PLC0415
     from nnet.graph.network import Nnet  # noqa: PLC0415
     from nnet.programs.model_edits import configured, edited, scaled, set_learning_rate  # noqa: PLC0415
 
-    def with_nnet(am: AmNnet, nnet: Nnet) -> AmNnet:
-        changed = am.with_nnet(nnet)
-        if changed.priors.size != am.priors.size:
-            warn(
-                PROG,
-                "Removing priors since there is a dimension mismatch after changing the nnet: "
-                f"{am.priors.size} vs. {nnet.output_dim('output')}",
-            )
-        return changed
-
     am = read_am(old)
     if options.set_raw_nnet:
-        am = with_nnet(am, read_nnet(options.set_raw_nnet))
+        am = _with_nnet(am, read_nnet(options.set_raw_nnet))
     nnet = configured(am.nnet, options.nnet_config, PROG)
     if options.convert_repeated_to_block:
         nnet = Nnet(nnet.nodes, {name: unrepeated(c) for name, c in nnet.components.items()})
     set_learning_rate(nnet, options.learning_rate)
     nnet = edited(nnet, options.edits_config, options.edits, PROG)
     if nnet is not am.nnet:
-        am = with_nnet(am, nnet)
+        am = _with_nnet(am, nnet)
     scaled(nnet, options.scale)
     if options.prepare_for_test:
         set_test_modes(nnet, True, True)
@@ -75,6 +70,18 @@ def run(options: Options, old: str, new: str) -> None:
     else:
         write_am(am, new, options.binary)
     log(PROG, f"Copied neural net from {old} to {'raw format as ' if options.raw else ''}{new}")
+
+
+def _with_nnet(am: AmNnet, nnet: Nnet) -> AmNnet:
+    """The model with another network, and without its priors if they are not for as many outputs."""
+    changed = am.with_nnet(nnet)
+    if changed.priors.size != am.priors.size:
+        warn(
+            PROG,
+            "Removing priors since there is a dimension mismatch after changing the nnet: "
+            f"{am.priors.size} vs. {nnet.output_dim('output')}",
+        )
+    return changed
 
 
 def main(argv: Sequence[str] | None = None) -> int:

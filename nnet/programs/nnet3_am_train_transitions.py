@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from nnet.programs.program import log, option, run_program
+
+if TYPE_CHECKING:
+    from nnet.formats.transition_update import UpdateReport
 
 PROG = "nnet3-am-train-transitions"
 USAGE = """
@@ -47,23 +51,28 @@ def run(options: Options, old: str, alignments: str, new: str) -> None:
         options.transition_min_count,
         options.share_for_pdfs,
     )
-    per_frame = report.improvement / report.count if report.count else 0.0
-    log(
-        PROG,
-        f"{report.num_floored} probabilities floored, {report.num_skipped} out of {transitions.num_states} "
-        "transition-states skipped due to insufficient data (it is normal to have some skipped.)",
-    )
-    log(
-        PROG,
-        f"Transition model update: average {per_frame:.6g} log-like improvement per frame "
-        f"over {report.count:g} frames.",
-    )
+    _tell(report, transitions.num_states)
     am = replace(am, transitions=transitions)
     if options.set_priors:
         log(PROG, "Setting priors of pdfs in the model.")
         am = am.with_priors(priors(transitions, counts, options.prior_floor))
     write_am(am, new, options.binary)
     log(PROG, f"Trained transitions of neural network model and wrote it to {new}")
+
+
+def _tell(report: UpdateReport, num_states: int) -> None:
+    """Kaldi's lines about an update."""
+    log(
+        PROG,
+        f"{report.num_floored} probabilities floored, {report.num_skipped} out of {num_states} "
+        "transition-states skipped due to insufficient data (it is normal to have some skipped.)",
+    )
+    per_frame = report.improvement / report.count if report.count else 0.0
+    log(
+        PROG,
+        f"Transition model update: average {per_frame:.6g} log-like improvement per frame "
+        f"over {report.count:g} frames.",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -49,26 +49,15 @@ def run(options: Options, ranges: str, features: str, *targets: str) -> int:
         writers = [stack.enter_context(TableWriter(t, EXAMPLE)) for t in targets]
         for utterance, x in read_table(features, MATRIX):
             chunks: list[ChunkRange] = of_utterance.get(utterance, [])
-            if not chunks:
-                warn(
-                    PROG,
-                    f"Could not create examples from utterance {utterance} because it has no entry in the "
-                    "ranges input file.",
-                )
+            if chunks:
+                done += 1
+            else:
                 errors += 1
-                continue
-            done += 1
-            for chunk in chunks:
-                if len(x) < chunk.num_frames:
-                    warn(
-                        PROG,
-                        f"Unable to create examples for utterance {utterance}. Requested chunk size of "
-                        f"{chunk.num_frames} but utterance has only {len(x)} frames.",
-                    )
-                    continue
-                writers[chunk.output].write(
-                    chunk.key, chunk_example(chunk, x, options.num_pdfs, options.compress)
-                )
+                why = "because it has no entry in the ranges input file."
+                warn(PROG, f"Could not create examples from utterance {utterance} {why}")
+            for chunk in _that_fit(chunks, utterance, len(x)):
+                example = chunk_example(chunk, x, options.num_pdfs, options.compress)
+                writers[chunk.output].write(chunk.key, example)
                 written += 1
     log(
         PROG,
@@ -76,6 +65,19 @@ def run(options: Options, ranges: str, features: str, *targets: str) -> int:
         f"wrote {written} examples; {errors} files had errors.",
     )
     return 1 if written == 0 or errors > done else 0
+
+
+def _that_fit(chunks: Iterable[ChunkRange], utterance: str, num_frames: int) -> Iterator[ChunkRange]:
+    """The chunks that the utterance is long enough for; the others are warned of."""
+    for chunk in chunks:
+        if chunk.num_frames <= num_frames:
+            yield chunk
+        else:
+            warn(
+                PROG,
+                f"Unable to create examples for utterance {utterance}. Requested chunk size of "
+                f"{chunk.num_frames} but utterance has only {num_frames} frames.",
+            )
 
 
 if __name__ == "__main__":
