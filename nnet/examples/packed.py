@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,8 @@ _IO = re.compile(rb"<NnetIo> ([^\s<>]+) <I1V> \x04(.{4})", re.DOTALL)
 _IO_END, _EXAMPLE_END = b"</NnetIo> ", b"</Nnet3Eg> "
 _SPARSE_ROW = struct.Struct("<3sBiBiBiBf")  # SV, dim, one entry, its column and value
 _FULL_INDEX = 127
-_KEY = re.compile(rb"[^\s]+ \0B")
+_AFTER_KEY = b" \0B"
+_KEY = re.compile(rb"[^\s]+" + _AFTER_KEY)
 _INT = struct.Struct("<i")
 _STORAGE = {name.encode(): storage for storage, name in TOKENS.items()}
 MOST_LAYOUTS = 64  # more of them and looking for the right one costs what reading does
@@ -108,6 +109,19 @@ class PackedArchive:
     def names(self) -> set[str]:
         """Names of all ios."""
         return {io.name for layout in self.layouts for io in layout.ios}
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """Key and bytes of every example, in order. Raises ValueError as `labels` does, before the first."""
+        for layout in self.layouts:
+            for io in layout.ios:
+                if io.token == b"SM":
+                    self.labels(layout, io, np.arange(len(layout.starts)))
+        end = 0
+        for number, index in self.order:
+            before, start = end, self.layouts[number].starts[index]
+            end = start + self.layouts[number].length
+            key = self._bytes[before : start - len(_AFTER_KEY)].tobytes().decode()
+            yield key, self._bytes[start:end].tobytes()
 
     def has_label(self, layout: Layout, frame: int) -> bool:
         """Whether examples of the layout have this labelled frame."""

@@ -238,3 +238,18 @@ def test_lda_statistics_may_be_text_and_need_examples(folder, capsys):
     (folder / "nothing").write_bytes(b"")
     assert run("nnet3-acc-lda-stats raw ark:nothing out") == 1
     assert "accumulated no stats: ark:nothing holds no supervised frames" in capsys.readouterr().err
+
+
+def test_examples_that_stay_as_they_are_are_copied_byte_for_byte(folder, monkeypatch):
+    monkeypatch.setattr(nnet3_copy_egs, "_copies", None)  # nothing is taken apart
+    assert run("nnet3-copy-egs ark:egs ark:a") == 0
+    assert (folder / "a").read_bytes() == (folder / "egs").read_bytes()
+
+
+def test_a_label_beyond_the_classes_is_no_example_to_copy(folder, capfd):
+    data = bytearray((folder / "egs").read_bytes())
+    at = data.index(b"SV \x04") + 14  # the column of the first entry
+    data[at : at + 4] = (99).to_bytes(4, "little")
+    (folder / "bad").write_bytes(data)
+    assert run("nnet3-copy-egs ark:bad ark:out") == 1
+    assert "class 99" in capfd.readouterr().err and not (folder / "out").exists()
