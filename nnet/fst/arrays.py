@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 Arc = tuple[int, int, float, int]  # ilabel, olabel, cost, target
+_SINGLE = struct.Struct("f")  # the quickest way to round one number
 
 
 def plus_cost(a: float, b: float) -> float:
     """The sum of two costs in single precision."""
-    return float(np.float32(a + b))
+    result: float = _SINGLE.unpack(_SINGLE.pack(a + b))[0]
+    return result
+
+
+class Lists(NamedTuple):
+    """An FST for algorithms that go from state to state: the arcs of every state, its cost of ending, the
+    start. Costs are numbers of single precision.
+    """
+
+    arcs: list[list[Arc]]
+    finals: list[float]
+    start: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +57,7 @@ class Fst:
             raise ValueError(f"an FST's arcs are not numbered from 0 to {arcs} over its {states} states")
         if {len(self.ilabels), len(self.olabels), len(self.weights)} != {arcs}:
             raise ValueError(f"an FST has {arcs} targets, but other numbers of labels or weights")
-        if (np.diff(self.indptr) < 0).any():
+        if (self.indptr[1:] < self.indptr[:-1]).any():
             raise ValueError("an FST has a state with a negative number of arcs")
         if arcs and not 0 <= self.targets.min() <= self.targets.max() < states:
             wrong = self.targets[(self.targets < 0) | (self.targets >= states)][0]
@@ -91,10 +105,14 @@ class Fst:
 
     @classmethod
     def from_lists(
-        cls, states: Iterable[Iterable[Arc]], finals: np.ndarray | list[float], start: int = 0
+        cls, states: Sequence[Sequence[Arc]], finals: np.ndarray | Sequence[float], start: int = 0
     ) -> Fst:
         """From a list of arcs for each state."""
-        return cls.from_arcs(((s, *arc) for s, arcs in enumerate(states) for arc in arcs), finals, start)
+        indptr = np.array([0, *accumulate(map(len, states))], np.int64)
+        ilabel, olabel, weight, target = zip(*chain.from_iterable(states)) if indptr[-1] else ((),) * 4
+        ints = np.array([ilabel, olabel, target], np.int32)
+        weights = np.array(weight, np.float32)
+        return cls(start, np.asarray(finals, np.float32), indptr, ints[0], ints[1], weights, ints[2])
 
     @classmethod
     def linear(cls, labels: Iterable[int]) -> Fst:
@@ -126,8 +144,17 @@ class Fst:
         ends = self.indptr.tolist()
         return [rows[i:j] for i, j in pairwise(ends)]
 
-    def successors(self) -> Iterator[np.ndarray]:
+    def as_lists(self) -> Lists:
+        """The same as lists."""
+        return Lists(self.lists(), self.finals.tolist(), self.start)
+
+    def following(self) -> list[list[int]]:
         """The targets of every state's arcs."""
+        targets = self.targets.tolist()
+        return [targets[i:j] for i, j in pairwise(self.indptr.tolist())]
+
+    def successors(self) -> Iterator[np.ndarray]:
+        """The same as arrays."""
         return (self.targets[i:j] for i, j in pairwise(self.indptr))
 
 

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from nnet.fst.arrays import Fst
 
+Following = Sequence[Sequence[int]]  # the targets of every state's arcs
 
-def reachable(fst: Fst, from_states: np.ndarray, backwards: bool = False) -> np.ndarray:
-    """(S,) bool: states on a path from (backwards: to) any of `from_states`."""
-    heads, tails = (fst.targets, fst.sources) if backwards else (fst.sources, fst.targets)
-    order = np.argsort(heads, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(heads, minlength=fst.num_states))]).tolist()
-    following = tails[order].tolist()
-    seen = np.zeros(fst.num_states, bool)
-    seen[from_states] = True
-    waiting = np.flatnonzero(seen).tolist()
+
+def reached(following: Following, roots: Iterable[int]) -> list[bool]:
+    """States on a path from any of `roots`."""
+    seen = [False] * len(following)
+    waiting = list(roots)
+    for s in waiting:
+        seen[s] = True
     while waiting:
-        s = waiting.pop()
-        for t in following[ends[s] : ends[s + 1]]:
+        for t in following[waiting.pop()]:
             if not seen[t]:
                 seen[t] = True
                 waiting.append(t)
     return seen
 
 
+def backwards(following: Following) -> list[list[int]]:
+    """The states from which arcs lead to every state."""
+    before: list[list[int]] = [[] for _ in following]
+    for s, targets in enumerate(following):
+        for t in targets:
+            before[t].append(s)
+    return before
+
+
+def on_paths(following: Following, ends: Iterable[int], start: int) -> list[bool]:
+    """States on a path from the start (-1: there is none) to one of `ends`."""
+    there = reached(following, [start] if start >= 0 else [])
+    back = reached(backwards(following), ends)
+    return [a and b for a, b in zip(there, back)]
+
+
 def accessible(fst: Fst) -> np.ndarray:
     """(S,) bool: states that can be reached from the start."""
-    return reachable(fst, np.arange(fst.start, fst.start + 1) if fst.start >= 0 else np.zeros(0, int))
+    return np.array(reached(fst.following(), [fst.start] if fst.start >= 0 else []), bool)
 
 
 def coaccessible(fst: Fst) -> np.ndarray:
     """(S,) bool: states from which a final state can be reached."""
-    return reachable(fst, np.flatnonzero(np.isfinite(fst.finals)), backwards=True)
+    ends = np.flatnonzero(np.isfinite(fst.finals)).tolist()
+    return np.array(reached(backwards(fst.following()), ends), bool)
 
 
 def strong_components(fst: Fst) -> np.ndarray:
     """(S,) numbers, equal for states that lie on a common cycle (Tarjan, without recursion)."""
-    arcs = [row.tolist() for row in fst.successors()]
+    arcs = fst.following()
     index = [-1] * fst.num_states  # order of discovery
     low = [0] * fst.num_states
     component = [-1] * fst.num_states

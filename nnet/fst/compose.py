@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
-from nnet.fst.arrays import Arc, Fst, plus_cost
-from nnet.fst.order import connect
+from nnet.fst.arrays import Arc, Fst, Lists, plus_cost
+from nnet.fst.order import connected
 
 Match = Literal["first", "second", "both"]
 Triple = tuple[int, int, int]  # states of both FSTs, and 1 after an epsilon of the second
+ByLabel = dict[int, list[Arc]]
 INF = float("inf")
 
 
@@ -19,57 +21,82 @@ def compose(a: Fst, b: Fst, match: Match = "first") -> Fst:
     (OpenFst's sequence filter). `match` says in which FST a label is looked up; the other one's order of
     arcs is kept; "both": the one with more arcs, which is OpenFst's choice when both are sorted.
     """
+    return Fst.from_lists(*composed(a.as_lists(), b, match))
+
+
+def composed(a: Lists, b: Fst, match: Match) -> Lists:
+    """The same for lists; what is looked up in `b` is kept for the next call."""
     if a.start < 0 or b.start < 0:
-        return Fst.from_lists([], [], -1)
-    return connect(_Composer(a, b, match).run())
+        return Lists([], [], -1)
+    return connected(_Composer(Indexed(a, 1), _by_input(b), match).run())
+
+
+class Indexed:
+    """The arcs of an FST, and those of a state by label when first asked for: input (side 0) or output."""
+
+    def __init__(self, fst: Lists, side: int):
+        self.arcs, self.finals, self.start = fst
+        self.side = side
+        self._tables: dict[int, ByLabel] = {}
+
+    def by_label(self, s: int) -> ByLabel:
+        """The arcs of state `s` by label, equal labels in their order."""
+        table = self._tables.get(s)
+        if table is None:
+            table = self._tables[s] = {}
+            for arc in self.arcs[s]:
+                table.setdefault(arc[self.side], []).append(arc)
+        return table
+
+
+@lru_cache(maxsize=4)
+def _by_input(fst: Fst) -> Indexed:
+    """An FST that much may be composed with, such as a normalization FST, is listed once."""
+    return Indexed(fst.as_lists(), 0)
 
 
 class _Composer:
-    def __init__(self, a: Fst, b: Fst, match: Match):
-        self.arcs_a, self.arcs_b = a.lists(), b.lists()
-        self.finals_a, self.finals_b = a.finals.tolist(), b.finals.tolist()
-        self.match = match
-        self.tables_a: dict[int, dict[int, list[Arc]]] = {}
-        self.tables_b: dict[int, dict[int, list[Arc]]] = {}
+    def __init__(self, a: Indexed, b: Indexed, match: Match):
+        self.a, self.b, self.match = a, b, match
         start = (a.start, b.start, 0)
         self.number: dict[Triple, int] = {start: 0}
         self.states: list[Triple] = [start]
 
-    def run(self) -> Fst:
+    def run(self) -> Lists:
+        finals_a, finals_b = self.a.finals, self.b.finals
         arcs: list[list[Arc]] = []
         finals: list[float] = []
-        s = 0
-        while s < len(self.states):
-            p, q, _ = self.states[s]
-            finals.append(self.finals_a[p] + self.finals_b[q])
-            arcs.append(self._expand(*self.states[s]))
-            s += 1
-        return Fst.from_lists(arcs, finals)
+        for p, q, filtered in self.states:  # also over states that are met meanwhile
+            finals.append(plus_cost(finals_a[p], finals_b[q]))
+            arcs.append(self._expand(p, q, filtered))
+        return Lists(arcs, finals)
 
     def _expand(self, p: int, q: int, filtered: int) -> list[Arc]:
         """The arcs of a state."""
-        if self.match == "second" or (self.match == "both" and len(self.arcs_a[p]) <= len(self.arcs_b[q])):
+        match = self.match
+        if match == "second" or (match == "both" and len(self.a.arcs[p]) <= len(self.b.arcs[q])):
             return self._expand_first(p, q, filtered)
         return self._expand_second(p, q, filtered)
 
     def _expand_first(self, p: int, q: int, filtered: int) -> list[Arc]:
         """Go through the arcs of the first FST, after the epsilons of the second."""
-        row, after = self.arcs_b[q], self._after_epsilon(p)
-        result = [] if after is None else [self._arc((0, 0, 0.0, p), y, after) for y in row if y[0] == 0]
-        table = _table(self.tables_b, q, row, 0)
-        for x in self.arcs_a[p]:
+        table, result = self.b.by_label(q), []
+        if epsilons := table.get(0):
+            after = self._after_epsilon(p)
+            result = [] if after is None else [self._arc((0, 0, 0.0, p), y, after) for y in epsilons]
+        for x in self.a.arcs[p]:
             if x[1]:
-                result += [self._arc(x, y, 0) for y in table.get(x[1], ())]
+                for y in table.get(x[1], ()):
+                    result.append(self._arc(x, y, 0))
             elif not filtered:
                 result.append(self._arc(x, (0, 0, 0.0, q), 0))
         return result
 
     def _expand_second(self, p: int, q: int, filtered: int) -> list[Arc]:
         """Go through the arcs of the second FST, after the epsilons of the first."""
-        row, after = self.arcs_a[p], self._after_epsilon(p)
-        result = [] if filtered else [self._arc(x, (0, 0, 0.0, q), 0) for x in row if x[1] == 0]
-        table = _table(self.tables_a, p, row, 1)
-        for y in self.arcs_b[q]:
+        table, after = self.a.by_label(p), self._after_epsilon(p)
+        result = [] if filtered else [self._arc(x, (0, 0, 0.0, q), 0) for x in table.get(0, ())]
+        for y in self.b.arcs[q]:
             if y[0]:
                 result += [self._arc(x, y, 0) for x in table.get(y[0], ())]
             elif after is not None:
@@ -78,9 +105,9 @@ class _Composer:
 
     def _after_epsilon(self, p: int) -> int | None:
         """What an epsilon of the second FST leads to, None if it must wait for one of the first."""
-        row = self.arcs_a[p]
+        row = self.a.arcs[p]
         epsilons = sum(x[1] == 0 for x in row)
-        if epsilons == len(row) and self.finals_a[p] == INF:
+        if epsilons == len(row) and self.a.finals[p] == INF:
             return None
         return int(epsilons > 0)
 
@@ -90,16 +117,3 @@ class _Composer:
             number = self.number[state] = len(self.states)
             self.states.append(state)
         return x[0], y[1], plus_cost(x[2], y[2]), number
-
-
-ByLabel = dict[int, list[Arc]]
-
-
-def _table(tables: dict[int, ByLabel], s: int, row: list[Arc], side: int) -> ByLabel:
-    """The arcs of state `s` by label, equal labels in their order."""
-    if s not in tables:
-        table: ByLabel = {}
-        for arc in row:
-            table.setdefault(arc[1] if side else arc[0], []).append(arc)
-        tables[s] = table
-    return tables[s]

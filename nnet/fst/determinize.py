@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-import numpy as np
-
-from nnet.fst.arrays import Arc, Fst, plus_cost
-from nnet.fst.push import distances_to_end
+from nnet.fst.arrays import Arc, Fst, Lists, plus_cost
+from nnet.fst.push import distances
 
 DELTA = 1.0 / 1024.0  # costs that remain are rounded to multiples of it
+DISTANCE_DELTA = 1e-6  # ways to an end that differ by no more are as good as each other
 INF = float("inf")
 Subset = tuple[tuple[int, float], ...]  # states of the input, rising, with what their costs have left over
 
@@ -21,48 +21,62 @@ def determinize(fst: Fst, best_first: bool = False, most: int | None = None) -> 
     for a limited number of states, which prunes as it goes). Raises ValueError if there would be more than
     `most` states.
     """
-    if fst.start < 0:
-        return fst
+    return fst if fst.start < 0 else Fst.from_lists(*determinized(fst.as_lists(), best_first, most))
+
+
+def determinized(fst: Lists, best_first: bool = False, most: int | None = None) -> Lists:
+    """The same for lists."""
     machine = _Subsets(fst)
     rows, order = _best_first(machine, most) if best_first else _breadth_first(machine, most)
-    finals = [machine.final(s) for s in order]
-    return Fst.from_lists(rows, np.array(finals, np.float32))
+    return Lists(rows, [machine.final(s) for s in order])
 
 
 class _Subsets:
     """Subsets of states, found and expanded on demand."""
 
-    def __init__(self, fst: Fst):
-        self.arcs, self.finals = fst.lists(), fst.finals.tolist()
-        first = ((fst.start, 0.0),)
+    def __init__(self, fst: Lists):
+        self.arcs, self.finals, start = fst
+        first = ((start, 0.0),)
         self.number: dict[Subset, int] = {first: 0}
         self.subsets: list[Subset] = [first]
 
     def final(self, k: int) -> float:
         """The cost of ending in subset k."""
-        return min(plus_cost(w, self.finals[s]) for s, w in self.subsets[k])
+        subset = self.subsets[k]
+        if len(subset) == 1:
+            return self.finals[subset[0][0]]
+        return min(plus_cost(w, self.finals[s]) for s, w in subset)
 
     def expand(self, k: int) -> list[Arc]:
         """Arcs of subset k by label; targets are numbers of subsets."""
+        subset = self.subsets[k]
+        if len(subset) == 1:
+            row = self.arcs[subset[0][0]]
+            if len(row) == 1 or len({arc[0] for arc in row}) == len(row):
+                return [(label, label, w, self._place(((t, 0.0),))) for label, _, w, t in sorted(row)]
         found: dict[int, dict[int, float]] = {}
-        for s, w in self.subsets[k]:
+        for s, w in subset:
             for label, _, cost, t in self.arcs[s]:
                 targets = found.setdefault(label, {})
-                targets[t] = min(targets.get(t, INF), plus_cost(w, cost))
+                targets[t] = min(targets.get(t, INF), plus_cost(w, cost) if w else cost)
         return [self._arc(label, found[label]) for label in sorted(found)]
 
     def _arc(self, label: int, targets: dict[int, float]) -> Arc:
         lowest = min(targets.values())
         rest = tuple((t, _rounded(plus_cost(targets[t], -lowest))) for t in sorted(targets))
-        if (k := self.number.get(rest)) is None:
-            k = self.number[rest] = len(self.subsets)
-            self.subsets.append(rest)
-        return label, label, lowest, k
+        return label, label, lowest, self._place(rest)
+
+    def _place(self, subset: Subset) -> int:
+        """The number of a subset."""
+        if (k := self.number.get(subset)) is None:
+            k = self.number[subset] = len(self.subsets)
+            self.subsets.append(subset)
+        return k
 
 
 def _rounded(cost: float) -> float:
     """A cost in single precision, rounded to a multiple of DELTA (a power of two, so exact)."""
-    return float(np.floor(np.float32(cost / DELTA + 0.5))) * DELTA if cost else 0.0
+    return math.floor(plus_cost(cost / DELTA, 0.5)) * DELTA if cost and math.isfinite(cost) else cost
 
 
 def _breadth_first(machine: _Subsets, most: int | None) -> tuple[list[list[Arc]], list[int]]:
@@ -75,7 +89,7 @@ def _breadth_first(machine: _Subsets, most: int | None) -> tuple[list[list[Arc]]
 
 def _best_first(machine: _Subsets, most: int | None) -> tuple[list[list[Arc]], list[int]]:
     """States on better paths first; numbered in the order in which they are met (Prune)."""
-    end = distances_to_end(Fst.from_lists(machine.arcs, machine.finals, machine.subsets[0][0][0]))
+    end = distances(Lists(machine.arcs, machine.finals), DISTANCE_DELTA)
     begin: list[float] = [0.0]
     to_end = [min(plus_cost(w, end[s]) for s, w in machine.subsets[0])]
     queue = BestFirst(lambda k: plus_cost(begin[k], to_end[k]))

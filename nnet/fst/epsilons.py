@@ -7,8 +7,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from nnet.fst.arrays import Arc, Fst, plus_cost
-from nnet.fst.order import connect
+from nnet.fst.arrays import Arc, Fst, Lists, plus_cost
+from nnet.fst.order import connected
 
 F32 = np.float32
 INF = float("inf")
@@ -53,10 +53,13 @@ def remove_epsilons(fst: Fst) -> Fst:
     States and the order of arcs are those that OpenFst's RmEpsilon leaves: every state gets the arcs of its
     epsilon closure, last one first.
     """
-    if fst.start < 0:
-        return fst
-    arcs, finals = remove_from_rows(fst.lists(), fst.finals.tolist(), fst.start, TROPICAL)
-    return connect(Fst.from_lists(arcs, finals, fst.start))
+    return fst if fst.start < 0 else Fst.from_lists(*without_epsilons(fst.as_lists()))
+
+
+def without_epsilons(fst: Lists) -> Lists:
+    """The same for lists."""
+    arcs, finals = remove_from_rows(fst.arcs, fst.finals, fst.start, TROPICAL)
+    return connected(Lists(arcs, finals, fst.start))
 
 
 def remove_from_rows(
@@ -95,6 +98,8 @@ def _closed(
 ) -> tuple[list[tuple[int, int, W, int]], W]:
     """Arcs and final weight of a state with those of all states that epsilons lead to from it."""
     times, plus, _, zero = semiring
+    if all(a[0] or a[1] for a in arcs[source]):
+        return _united(arcs[source], plus), finals[source]
     distance = _distances(source, arcs, semiring)
     found: dict[tuple[int, int, int], W] = {}
     final, waiting, visited = zero, [source], set()
@@ -112,6 +117,19 @@ def _closed(
             found[key] = plus(found[key], weight) if key in found else weight
         final = plus(final, times(distance[s], finals[s]))
     return [(i, o, w, t) for (i, o, t), w in reversed(found.items())], final
+
+
+def _united(
+    row: list[tuple[int, int, W, int]], plus: Callable[[W, W], W]
+) -> list[tuple[int, int, W, int]]:
+    """The arcs of a state, last one first, those to one target with the same labels as one."""
+    if len(row) == 1:
+        return row
+    found: dict[tuple[int, int, int], W] = {}
+    for i, o, w, t in row:
+        key = (i, o, t)
+        found[key] = plus(found[key], w) if key in found else w
+    return [(i, o, w, t) for (i, o, t), w in reversed(found.items())]
 
 
 def _distances(source: int, arcs: Rows[W], semiring: Semiring[W]) -> dict[int, W]:

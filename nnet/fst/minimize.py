@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from typing import NamedTuple
+
 import numpy as np
 
-from nnet.fst.arrays import Fst
-from nnet.fst.components import strong_components
-from nnet.fst.order import connect
+from nnet.fst.arrays import Arc, Fst, Lists
+from nnet.fst.components import backwards
+from nnet.fst.order import connected
 from nnet.fst.partition import Partition
-from nnet.fst.push import push_to_start
+from nnet.fst.push import pushed_to_start
 from nnet.fst.standard_order import StandardQueue, standard_sort
 
 DELTA = 1e-6  # of costs that count as equal in determinised acceptors
 
+INF = float("inf")
 Transition = tuple[int, int]  # label, state
 
 
 def quantize(fst: Fst, delta: float) -> Fst:
     """Costs rounded to multiples of `delta`, in single precision (OpenFst's QuantizeMapper)."""
-    step, half = np.float32(delta), np.float32(0.5)
-    weights, finals = (
-        np.where(np.isfinite(w), np.floor(w / step + half) * step, w).astype(np.float32)
-        for w in (fst.weights, fst.finals)
-    )
+    weights, finals = _in_steps(fst.weights, delta), _in_steps(fst.finals, delta)
     return Fst(fst.start, finals, fst.indptr, fst.ilabels, fst.olabels, weights, fst.targets)
+
+
+def _quantized(fst: Lists, delta: float) -> Lists:
+    arcs, finals, start = fst
+    steps = _in_steps(np.array([*(arc[2] for arc in chain.from_iterable(arcs)), *finals], np.float32), delta)
+    costs = iter(steps.tolist())
+    rows = [[(i, o, next(costs), t) for i, o, _, t in row] for row in arcs]
+    return Lists(rows, list(costs), start)
+
+
+def _in_steps(costs: np.ndarray, delta: float) -> np.ndarray:
+    step, half = np.float32(delta), np.float32(0.5)
+    return np.where(np.isfinite(costs), np.floor(costs / step + half) * step, costs).astype(np.float32)
 
 
 def minimize_pushed(fst: Fst) -> Fst:
@@ -31,9 +44,19 @@ def minimize_pushed(fst: Fst) -> Fst:
 
     Arcs are sorted by label if no arc and no end has a cost.
     """
-    if not fst.weights.any() and not fst.finals[np.isfinite(fst.finals)].any():
-        return minimize(fst, by_label=True)
-    return minimize(quantize(push_to_start(fst), DELTA))
+    return Fst.from_lists(*minimized_pushed(fst.as_lists()))
+
+
+def minimized_pushed(fst: Lists) -> Lists:
+    """The same for lists."""
+    if not has_costs(fst):
+        return minimized(fst, by_label=True)
+    return minimized(_quantized(pushed_to_start(fst), DELTA) if fst.start >= 0 else fst)
+
+
+def has_costs(fst: Lists) -> bool:
+    """Whether an arc or an end has a cost."""
+    return any(w for row in fst.arcs for _, _, w, _ in row) or any(w and w != INF for w in fst.finals)
 
 
 def minimize(fst: Fst, by_label: bool = False) -> Fst:
@@ -45,64 +68,63 @@ def minimize(fst: Fst, by_label: bool = False) -> Fst:
     which they are met (or by the old ones), equal ones united. States and arcs come out in OpenFst's
     order (AcceptorMinimize between Encode and Decode).
     """
-    fst = connect(fst)
+    return Fst.from_lists(*minimized(fst.as_lists(), by_label))
+
+
+def minimized(fst: Lists, by_label: bool = False) -> Lists:
+    """The same for lists."""
+    fst = connected(fst)
     if fst.start < 0:
         return fst
     rows, decode = _encode(fst, by_label)
-    no_choice = all(len({code for code, _ in row}) == len(row) for row in rows)
-    partition = _by_height(rows) if no_choice and not _has_cycle(fst) else _by_splitting(rows)
-    return connect(_decoded(_merge(rows, partition), decode, partition, fst))
+    no_choice = all(len(row) == 1 or len({code for code, _ in row}) == len(row) for row in rows)
+    heights = _heights(rows) if no_choice else None
+    return _decoded(_by_splitting(rows) if heights is None else _by_height(rows, heights), decode, fst.start)
 
 
 Code = tuple[int, int, float]  # ilabel, olabel, cost; (-1, -1, cost) is an end
 
 
-def _encode(fst: Fst, by_label: bool) -> tuple[list[list[Transition]], list[Code]]:
+class Merged(NamedTuple):
+    """The state that stands for each state; and the arcs of those that stand for any, sorted."""
+
+    first: list[int]
+    rows: dict[int, list[Transition]]
+
+
+def _encode(fst: Lists, by_label: bool) -> tuple[list[list[Transition]], list[Code]]:
     """Arcs as (code, target), the last state the only final one; and what codes, counted from 1, mean."""
-    labels = np.unique(fst.ilabels).tolist() if by_label else []
+    labels = sorted({arc[0] for row in fst.arcs for arc in row}) if by_label else []
     numbers: dict[Code, int] = {(label, label, 0.0): k for k, label in enumerate(labels, 1)}
     rows: list[list[Transition]] = []
-    for arcs, final in zip(fst.lists(), fst.finals.tolist()):
+    for arcs, final in zip(fst.arcs, fst.finals):
         row = [(numbers.setdefault((i, o, w), len(numbers) + 1), t) for i, o, w, t in arcs]
-        if final != np.inf:
-            row.append((numbers.setdefault((-1, -1, final), len(numbers) + 1), fst.num_states))
+        if final != INF:
+            row.append((numbers.setdefault((-1, -1, final), len(numbers) + 1), len(fst.finals)))
         rows.append(row)
     return [*rows, []], list(numbers)
 
 
-def _has_cycle(fst: Fst) -> bool:
-    component = strong_components(fst)
-    return bool((component[fst.sources] == component[fst.targets]).any())
-
-
-def _merge(rows: list[list[Transition]], partition: Partition) -> list[list[Transition]]:
-    """The arcs of all states of a class, united at the first of its states (MergeStates)."""
-    first = [next(partition.members(c)) for c in range(len(partition.size))]
-    merged: list[list[Transition]] = [[] for _ in rows]
-    for c, s in enumerate(first):
-        arcs = {(x, first[partition.class_of[t]]) for m in partition.members(c) for x, t in rows[m]}
-        merged[s] = sorted(arcs)
-    return merged
-
-
-def _decoded(rows: list[list[Transition]], decode: list[Code], partition: Partition, fst: Fst) -> Fst:
+def _decoded(merged: Merged, decode: list[Code], start: int) -> Lists:
     """Back from codes to labels and costs; arcs to the end become final costs (Decode, RmFinalEpsilon)."""
-    finals = np.full(len(rows), np.inf, np.float32)
-    arcs = []
-    for s, row in enumerate(rows):
-        kept = []
-        for code, t in row:
+    kept = sorted(merged.rows)[:-1]  # without the end, which nothing is merged with
+    number = {s: k for k, s in enumerate(kept)}
+    arcs, finals = [], []
+    for s in kept:
+        row: list[Arc] = []
+        final = INF
+        for code, t in merged.rows[s]:
             i, o, w = decode[code - 1]
             if i == -1:
-                finals[s] = min(finals[s], w)
+                final = min(final, w)
             else:
-                kept.append((i, o, w, t))
-        arcs.append(kept)
-    start = next(partition.members(partition.class_of[fst.start]))
-    return Fst.from_lists(arcs, finals, start)
+                row.append((i, o, w, number[t]))
+        arcs.append(row)
+        finals.append(final)
+    return Lists(arcs, finals, number[merged.first[start]])
 
 
-def _by_splitting(rows: list[list[Transition]]) -> Partition:
+def _by_splitting(rows: list[list[Transition]]) -> Merged:
     """Classes of states with equal futures, by Hopcroft's algorithm (CyclicMinimizer)."""
     incoming: list[list[Transition]] = [[] for _ in rows]
     for s, row in enumerate(rows):
@@ -113,7 +135,18 @@ def _by_splitting(rows: list[list[Transition]]) -> Partition:
     waiting = list(range(len(partition.size)))
     while waiting:
         _split_on(waiting.pop(), partition, incoming, waiting)
-    return partition
+    return _united(rows, partition)
+
+
+def _united(rows: list[list[Transition]], partition: Partition) -> Merged:
+    """The arcs of all states of a class, united at the first of its states (MergeStates)."""
+    heads = [next(partition.members(c)) for c in range(len(partition.size))]
+    first = [heads[c] for c in partition.class_of]
+    united = {
+        s: sorted({(x, first[t]) for m in partition.members(c) for x, t in rows[m]})
+        for c, s in enumerate(heads)
+    }
+    return Merged(first, united)
 
 
 def _first_partition(rows: list[list[Transition]]) -> Partition:
@@ -153,34 +186,37 @@ def _into(c: int, partition: Partition, incoming: list[list[Transition]]) -> lis
     return result
 
 
-def _by_height(rows: list[list[Transition]]) -> Partition:
-    """Without cycles: states by the longest way to the end, then by their arcs (AcyclicMinimizer)."""
-    heights = _heights(rows)
-    partition = Partition(heights, max(heights) + 1)
-    sorted_rows = [sorted(row) for row in rows]
-    for h in range(max(heights) + 1):
-        found: dict[tuple[Transition, ...], int] = {}
-        members = list(partition.members(h))
-        for s in members:
-            key = tuple((code, partition.class_of[t]) for code, t in sorted_rows[s])
-            if key not in found:
-                found[key] = partition.add_class() if found else h
-            if found[key] != h:
-                partition.move(s, found[key])
-    return partition
+def _by_height(rows: list[list[Transition]], heights: list[int]) -> Merged:
+    """Without cycles and choices: states by the longest way to the end, then by arcs (AcyclicMinimizer).
+
+    Of states of one height the last one stands for its class, the first one for every other class.
+    """
+    levels: list[list[int]] = [[] for _ in range(max(heights) + 1)]
+    for s in range(len(rows) - 1, -1, -1):
+        levels[heights[s]].append(s)
+    first, merged = [0] * len(rows), {}
+    for level in levels:
+        classes: dict[tuple[Transition, ...], list[int]] = {}
+        for s in level:
+            key = tuple(sorted([(code, first[t]) for code, t in rows[s]]))
+            classes.setdefault(key, []).append(s)
+        for k, (key, members) in enumerate(classes.items()):
+            head = members[-1] if k else members[0]
+            merged[head] = list(key)
+            for s in members:
+                first[s] = head
+    return Merged(first, merged)
 
 
-def _heights(rows: list[list[Transition]]) -> list[int]:
-    height, stack = [-1] * len(rows), list(range(len(rows)))
-    while stack:
-        s = stack[-1]
-        if height[s] >= 0:
-            stack.pop()
-            continue
-        open_targets = [t for _, t in rows[s] if height[t] < 0]
-        if open_targets:
-            stack += open_targets
-        else:
-            height[s] = max((height[t] + 1 for _, t in rows[s]), default=0)
-            stack.pop()
-    return height
+def _heights(rows: list[list[Transition]]) -> list[int] | None:
+    """The longest way from each state to a state without arcs; None if there is a cycle."""
+    before = backwards([[t for _, t in row] for row in rows])
+    height, missing = [0] * len(rows), [len(row) for row in rows]
+    ready = [s for s, count in enumerate(missing) if count == 0]
+    for t in ready:  # also over states that become ready meanwhile
+        for s in before[t]:
+            height[s] = max(height[s], height[t] + 1)
+            missing[s] -= 1
+            if missing[s] == 0:
+                ready.append(s)
+    return height if len(ready) == len(rows) else None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
-from nnet.fst.arrays import Fst
-from nnet.fst.components import accessible, coaccessible
+from nnet.fst.arrays import Arc, Fst, Lists
+from nnet.fst.components import on_paths
 from nnet.fst.standard_order import SMALL, standard_sort
+
+INF = float("inf")
 
 
 def renumber(fst: Fst, order: np.ndarray) -> Fst:
@@ -29,9 +30,11 @@ def renumber(fst: Fst, order: np.ndarray) -> Fst:
 
 def connect(fst: Fst) -> Fst:
     """`fst` without states that are on no path from the start to an end (OpenFst's Connect)."""
-    good = accessible(fst) & coaccessible(fst)
-    if good.all():
+    ends = np.flatnonzero(np.isfinite(fst.finals)).tolist()
+    on_path = on_paths(fst.following(), ends, fst.start)
+    if all(on_path):
         return fst
+    good = np.array(on_path)
     number = np.cumsum(good) - 1
     keep = good[fst.sources] & good[fst.targets]
     return Fst.from_columns(
@@ -45,26 +48,52 @@ def connect(fst: Fst) -> Fst:
     )
 
 
+def connected(fst: Lists) -> Lists:
+    """The same for lists."""
+    arcs, finals, start = fst
+    ends = [s for s, cost in enumerate(finals) if cost != INF]
+    good = on_paths([[t for _, _, _, t in row] for row in arcs], ends, start)
+    if all(good):
+        return fst
+    number = [n - 1 for n in accumulate(good)]
+    rows = [[(i, o, w, number[t]) for i, o, w, t in row if good[t]] for row, g in zip(arcs, good) if g]
+    kept = [cost for cost, g in zip(finals, good) if g]
+    return Lists(rows, kept, number[start] if start >= 0 and good[start] else -1)
+
+
 def breadth_first(fst: Fst) -> Fst:
     """States numbered in the order in which a breadth-first search meets them (SortBreadthFirstSearch).
 
     Raises ValueError if there are states that cannot be reached.
     """
-    order = np.full(fst.num_states, -1)
-    following = [row.tolist() for row in fst.successors()]
-    waiting, count = deque([fst.start] if fst.start >= 0 else []), 0
-    seen = set(waiting)
-    while waiting:
-        s = waiting.popleft()
-        order[s] = count
-        count += 1
+    numbers = _breadth_first_numbers(fst.following(), fst.start)
+    return renumber(fst, np.array(numbers, np.int64))
+
+
+def numbered_breadth_first(fst: Lists) -> Lists:
+    """The same for lists."""
+    arcs, finals, start = fst
+    number = _breadth_first_numbers([[t for _, _, _, t in row] for row in arcs], start)
+    rows: list[list[Arc]] = [[]] * len(arcs)
+    costs = [0.0] * len(arcs)
+    for k, row, cost in zip(number, arcs, finals):
+        rows[k], costs[k] = [(i, o, w, number[t]) for i, o, w, t in row], cost
+    return Lists(rows, costs, number[start] if start >= 0 else -1)
+
+
+def _breadth_first_numbers(following: list[list[int]], start: int) -> list[int]:
+    number = [-1] * len(following)
+    met = [start] if start >= 0 else []
+    for s in met:
+        number[s] = 0
+    for s in met:  # also over states that are met meanwhile
         for t in following[s]:
-            if t not in seen:
-                seen.add(t)
-                waiting.append(t)
-    if count != fst.num_states:
-        raise ValueError(f"only {count} of the {fst.num_states} states of an FST can be reached")
-    return renumber(fst, order)
+            if number[t] < 0:
+                number[t] = len(met)
+                met.append(t)
+    if len(met) != len(following):
+        raise ValueError(f"only {len(met)} of the {len(following)} states of an FST can be reached")
+    return number
 
 
 def sort_arcs(fst: Fst, by_output: bool = False) -> Fst:
@@ -115,7 +144,7 @@ def depth_first(fst: Fst) -> tuple[list[int], list[int], bool]:
 
     It begins with the start, then goes on with states that are left over, by number.
     """
-    following = [row.tolist() for row in fst.successors()]
+    following = fst.following()
     met: list[int] = []
     left: list[int] = []
     state = [0] * fst.num_states  # 1: on the path, 2: left

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from nnet.fst.arrays import Fst, plus_cost
-from nnet.fst.order import connect, reverse, topological_order, with_costs
+from nnet.fst.arrays import Fst, Lists, plus_cost
+from nnet.fst.order import connect, with_costs
 
 INF = float("inf")
 MAX_STEPS = 200  # of the power method
@@ -86,18 +86,52 @@ def distances_to_end(fst: Fst, delta: float = 1e-6) -> list[float]:
     A way that is better by no more than `delta` than those found before is passed over; states are searched
     in OpenFst's order (ShortestDistance of the reversed FST). Raises ValueError if there is a cycle.
     """
-    backward = reverse(fst)
-    order = topological_order(backward)
-    if order is None:
-        raise ValueError("an FST has a cycle where only those without can be used")
-    arcs, distance = backward.lists(), [INF] * backward.num_states
-    distance[backward.start] = 0.0
-    for s in np.argsort(order).tolist():
-        for _, _, w, t in arcs[s] if distance[s] < INF else ():
-            way = plus_cost(distance[s], w)
-            if way < distance[t] and not distance[t] <= plus_cost(way, delta):
-                distance[t] = way
-    return distance[1:]
+    return distances(fst.as_lists(), delta)
+
+
+def distances(fst: Lists, delta: float) -> list[float]:
+    """The same for lists."""
+    arcs, finals, _ = fst
+    before: list[list[tuple[float, int]]] = [[] for _ in arcs]
+    for s, row in enumerate(arcs):
+        for _, _, w, t in row:
+            before[t].append((w, s))
+    order = _ends_first(before, finals)
+    distance = list(finals)
+    for t in order:
+        if (d := distance[t]) == INF:
+            continue
+        for w, s in before[t]:
+            way = plus_cost(d, w) if w else d
+            if way < distance[s] and not distance[s] <= plus_cost(way, delta):
+                distance[s] = way
+    return distance
+
+
+def _ends_first(before: list[list[tuple[float, int]]], finals: list[float]) -> list[int]:
+    """States such that arcs lead to earlier ones: the topological order of the reversed FST, whose start
+    leads to the ends. Raises ValueError if there is a cycle.
+    """
+    left: list[int] = []
+    state = [0] * len(before)  # 1: on the path, 2: left
+    ends = [s for s, cost in enumerate(finals) if cost != INF]
+    for root in (*ends, *range(len(before))):
+        path = [] if state[root] else [(root, iter(before[root]))]
+        state[root] = state[root] or 1
+        while path:
+            s, rest = path[-1]
+            for _, t in rest:
+                if state[t] == 0:
+                    state[t] = 1
+                    path.append((t, iter(before[t])))
+                    break
+                if state[t] == 1:
+                    raise ValueError("an FST has a cycle where only those without can be used")
+            else:
+                path.pop()
+                state[s] = 2
+                left.append(s)
+    return left[::-1]
 
 
 def push_to_start(fst: Fst, keep_total: bool = True, delta: float = 1e-6) -> Fst:
@@ -105,13 +139,27 @@ def push_to_start(fst: Fst, keep_total: bool = True, delta: float = 1e-6) -> Fst
 
     The cost of the best path stays at the arcs of the start if `keep_total` (Push, REWEIGHT_TO_INITIAL).
     """
-    if fst.start < 0:
+    return fst if fst.start < 0 else Fst.from_lists(*pushed_to_start(fst.as_lists(), keep_total, delta))
+
+
+def pushed_to_start(fst: Lists, keep_total: bool = True, delta: float = 1e-6) -> Lists:
+    """The same for lists."""
+    arcs, finals, start = fst
+    far = [0.0 if d == INF else d for d in distances(fst, delta)]
+    if not any(far):
         return fst
-    distance = np.array(distances_to_end(fst, delta), np.float32)
-    far = np.where(np.isfinite(distance), distance, np.float32(0))
-    weights = np.where(np.isfinite(distance[fst.targets]), fst.weights + far[fst.targets], fst.weights)
-    weights, finals = weights - far[fst.sources], fst.finals - far
-    if keep_total:
-        weights[fst.sources == fst.start] += far[fst.start]
-        finals[fst.start] += far[fst.start]
-    return with_costs(fst, weights, finals)
+    total = far[start] if keep_total else 0.0
+    rows, costs = [], []
+    for s, (row, final) in enumerate(zip(arcs, finals)):
+        d, kept = far[s], total if s == start else 0.0
+        rows.append([(i, o, _moved(w, far[t], d, kept), t) for i, o, w, t in row])
+        costs.append(_moved(final, 0.0, d, kept))
+    return Lists(rows, costs, start)
+
+
+def _moved(cost: float, after: float, before: float, kept: float) -> float:
+    """cost + after - before + kept, rounded after each operation."""
+    for change in (after, -before, kept):
+        if change:
+            cost = plus_cost(cost, change)
+    return cost
