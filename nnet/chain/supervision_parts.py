@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnet.fst.arrays import Arc, Fst
-from nnet.fst.compose import Match, compose
-from nnet.fst.determinize import determinize
-from nnet.fst.epsilons import remove_epsilons
-from nnet.fst.minimize import minimize_pushed
-from nnet.fst.order import breadth_first
+from nnet.fst.arrays import Arc, Fst, Lists
+from nnet.fst.compose import Match, compose, composed
+from nnet.fst.determinize import determinized
+from nnet.fst.epsilons import remove_epsilons, without_epsilons
+from nnet.fst.minimize import minimized_pushed
+from nnet.fst.order import numbered_breadth_first
+from nnet.fst.unweighted import is_unweighted_and_sorted, smallest
 from nnet.supervision import Supervision
 
 MAX_STATES = 200000  # of the supervision of a chunk; more are given up, as in Kaldi
@@ -80,11 +81,19 @@ def add_normalization(
     Raises ValueError if there are more than MAX_STATES states.
     """
     if supervision.end_to_end:
-        composed = [compose(remove_epsilons(f), normalization, match) for f in supervision.fsts]
-        return None if any(f.start < 0 for f in composed) else replace(supervision, fsts=tuple(composed))
-    small = minimize_pushed(determinize(remove_epsilons(supervision.fsts[0]), True, MAX_STATES))
-    composed_fst = compose(small, normalization, match)
-    if composed_fst.start < 0:
+        fsts = [compose(remove_epsilons(f), normalization, match) for f in supervision.fsts]
+        return None if any(f.start < 0 for f in fsts) else replace(supervision, fsts=tuple(fsts))
+    both = composed(_small(supervision.fsts[0].as_lists()), normalization, match)
+    if both.start < 0:
         return None
-    fst = breadth_first(minimize_pushed(determinize(composed_fst, False, MAX_STATES)))
-    return replace(supervision, fsts=(fst,))
+    least = numbered_breadth_first(minimized_pushed(determinized(both, False, MAX_STATES)))
+    return replace(supervision, fsts=(Fst.from_lists(*least),))
+
+
+def _small(fst: Lists) -> Lists:
+    """A deterministic acceptor as small as possible. Composition looks at the order of its arcs, which is
+    that of labels where nothing costs anything, not at its numbers of states.
+    """
+    if fst.start >= 0 and is_unweighted_and_sorted(fst):
+        return smallest(fst, MAX_STATES)
+    return minimized_pushed(determinized(without_epsilons(fst), True, MAX_STATES))

@@ -225,13 +225,20 @@ def write_compact_fst(out: KaldiOutput, fst: Fst) -> None:
         out,
         Header("compact_acceptor", "standard", VERSION, 0, known, fst.start, fst.num_states, fst.num_arcs),
     )
-    final = np.isfinite(fst.finals)
-    first = fst.indptr + np.concatenate([[0], np.cumsum(final)])
+    is_end = np.isfinite(fst.finals)
+    first = fst.indptr.copy()
+    first[1:] += is_end.cumsum()
+    end = np.flatnonzero(is_end)
     entries = np.empty(int(first[-1]), _COMPACT)
-    entries[first[:-1][final]] = [(NO_LABEL, cost, -1) for cost in fst.finals[final].tolist()]
-    place = np.arange(fst.num_arcs) + np.cumsum(final)[fst.sources] if fst.num_arcs else np.zeros(0, np.int64)
-    entries["label"][place], entries["weight"][place] = fst.ilabels, fst.weights
-    entries["target"][place] = fst.targets
+    is_arc = np.ones(len(entries), bool)
+    is_arc[first[end]] = False
+    for name, of_arcs, of_ends in (
+        ("label", fst.ilabels, NO_LABEL),
+        ("weight", fst.weights, fst.finals[end]),
+        ("target", fst.targets, -1),
+    ):
+        entries[name][is_arc] = of_arcs
+        entries[name][~is_arc] = of_ends
     out.write(first.astype("<u4").tobytes() + entries.tobytes())
 
 

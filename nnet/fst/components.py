@@ -34,11 +34,22 @@ def backwards(following: Following) -> list[list[int]]:
     return before
 
 
-def on_paths(following: Following, ends: Iterable[int], start: int) -> list[bool]:
+def on_paths(following: Following, ends: Sequence[int], start: int) -> list[bool]:
     """States on a path from the start (-1: there is none) to one of `ends`."""
+    if _rises(following, ends, start):
+        return [True] * len(following)
     there = reached(following, [start] if start >= 0 else [])
     back = reached(backwards(following), ends)
     return [a and b for a, b in zip(there, back)]
+
+
+def _rises(following: Following, ends: Sequence[int], start: int) -> bool:
+    """Whether all states are on paths, as is plain where an arc leads up from each but the ends, and to each
+    but the start, state 0.
+    """
+    there = {t for s, targets in enumerate(following) for t in targets if t > s}
+    on = {s for s, targets in enumerate(following) if targets and max(targets) > s}
+    return start == 0 and len(there) == len(following) - 1 and len(on.union(ends)) == len(following)
 
 
 def accessible(fst: Fst) -> np.ndarray:

@@ -116,4 +116,5 @@ class _Composer:
         if (number := self.number.get(state)) is None:
             number = self.number[state] = len(self.states)
             self.states.append(state)
-        return x[0], y[1], plus_cost(x[2], y[2]), number
+        cost = x[2] + y[2]  # exact where one of them is 0
+        return x[0], y[1], plus_cost(cost, 0.0) if x[2] and y[2] else cost, number

@@ -26,6 +26,8 @@ def determinize(fst: Fst, best_first: bool = False, most: int | None = None) -> 
 
 def determinized(fst: Lists, best_first: bool = False, most: int | None = None) -> Lists:
     """The same for lists."""
+    if fst.start < 0:
+        return fst
     machine = _Subsets(fst)
     rows, order = _best_first(machine, most) if best_first else _breadth_first(machine, most)
     return Lists(rows, [machine.final(s) for s in order])

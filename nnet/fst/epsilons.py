@@ -58,6 +58,8 @@ def remove_epsilons(fst: Fst) -> Fst:
 
 def without_epsilons(fst: Lists) -> Lists:
     """The same for lists."""
+    if fst.start < 0:
+        return fst
     arcs, finals = remove_from_rows(fst.arcs, fst.finals, fst.start, TROPICAL)
     return connected(Lists(arcs, finals, fst.start))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from nnet.fst.arrays import Arc, Fst, Lists
 from nnet.fst.components import backwards
 from nnet.fst.order import connected
 from nnet.fst.partition import Partition
-from nnet.fst.push import pushed_to_start
+from nnet.fst.push import pushed_costs
 from nnet.fst.standard_order import StandardQueue, standard_sort
 
 DELTA = 1e-6  # of costs that count as equal in determinised acceptors
@@ -24,14 +23,6 @@ def quantize(fst: Fst, delta: float) -> Fst:
     """Costs rounded to multiples of `delta`, in single precision (OpenFst's QuantizeMapper)."""
     weights, finals = _in_steps(fst.weights, delta), _in_steps(fst.finals, delta)
     return Fst(fst.start, finals, fst.indptr, fst.ilabels, fst.olabels, weights, fst.targets)
-
-
-def _quantized(fst: Lists, delta: float) -> Lists:
-    arcs, finals, start = fst
-    steps = _in_steps(np.array([*(arc[2] for arc in chain.from_iterable(arcs)), *finals], np.float32), delta)
-    costs = iter(steps.tolist())
-    rows = [[(i, o, next(costs), t) for i, o, _, t in row] for row in arcs]
-    return Lists(rows, list(costs), start)
 
 
 def _in_steps(costs: np.ndarray, delta: float) -> np.ndarray:
@@ -51,7 +42,11 @@ def minimized_pushed(fst: Lists) -> Lists:
     """The same for lists."""
     if not has_costs(fst):
         return minimized(fst, by_label=True)
-    return minimized(_quantized(pushed_to_start(fst), DELTA) if fst.start >= 0 else fst)
+    if fst.start < 0:
+        return fst
+    costs = iter(_in_steps(pushed_costs(fst), DELTA).tolist())
+    rows = [[(i, o, next(costs), t) for i, o, _, t in row] for row in fst.arcs]
+    return minimized(Lists(rows, list(costs), fst.start))
 
 
 def has_costs(fst: Lists) -> bool:

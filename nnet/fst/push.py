@@ -103,7 +103,8 @@ def distances(fst: Lists, delta: float) -> list[float]:
             continue
         for w, s in before[t]:
             way = plus_cost(d, w) if w else d
-            if way < distance[s] and not distance[s] <= plus_cost(way, delta):
+            old = distance[s]
+            if way < old and (old == INF or not old <= plus_cost(way, delta)):
                 distance[s] = way
     return distance
 
@@ -139,27 +140,23 @@ def push_to_start(fst: Fst, keep_total: bool = True, delta: float = 1e-6) -> Fst
 
     The cost of the best path stays at the arcs of the start if `keep_total` (Push, REWEIGHT_TO_INITIAL).
     """
-    return fst if fst.start < 0 else Fst.from_lists(*pushed_to_start(fst.as_lists(), keep_total, delta))
-
-
-def pushed_to_start(fst: Lists, keep_total: bool = True, delta: float = 1e-6) -> Lists:
-    """The same for lists."""
-    arcs, finals, start = fst
-    far = [0.0 if d == INF else d for d in distances(fst, delta)]
-    if not any(far):
+    if fst.start < 0:
         return fst
-    total = far[start] if keep_total else 0.0
-    rows, costs = [], []
-    for s, (row, final) in enumerate(zip(arcs, finals)):
-        d, kept = far[s], total if s == start else 0.0
-        rows.append([(i, o, _moved(w, far[t], d, kept), t) for i, o, w, t in row])
-        costs.append(_moved(final, 0.0, d, kept))
-    return Lists(rows, costs, start)
+    costs = pushed_costs(fst.as_lists(), keep_total, delta)
+    return with_costs(fst, costs[: fst.num_arcs], costs[fst.num_arcs :])
 
 
-def _moved(cost: float, after: float, before: float, kept: float) -> float:
-    """cost + after - before + kept, rounded after each operation."""
-    for change in (after, -before, kept):
-        if change:
-            cost = plus_cost(cost, change)
-    return cost
+def pushed_costs(fst: Lists, keep_total: bool = True, delta: float = 1e-6) -> np.ndarray:
+    """The same for lists: the costs (A + S,) of arcs and of ends after it."""
+    arcs, finals, start = fst
+    after = np.array([0.0 if d == INF else d for d in distances(fst, delta)], np.float32)
+    costs = np.array([*(arc[2] for row in arcs for arc in row), *finals], np.float32)
+    of_arcs, of_ends = costs[: -len(finals)], costs[-len(finals) :]
+    of_arcs += after[[arc[3] for row in arcs for arc in row]]
+    of_arcs -= after.repeat([len(row) for row in arcs])
+    of_ends -= after
+    if keep_total:
+        first = sum(map(len, arcs[:start]))
+        of_arcs[first : first + len(arcs[start])] += after[start]
+        of_ends[start] += after[start]
+    return costs
