@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from nnet.formats.topology import NO_PDF
 from nnet.formats.transitions import TransitionModel
 from nnet.formats.tree import ContextTree
-from nnet.fst.arrays import Arc, Fst
+from nnet.fst.arrays import Arc, Fst, Lists
 from nnet.fst.compose import compose
 from nnet.fst.context import Window, expand_context
 from nnet.fst.local_epsilons import remove_epsilons_locally
@@ -52,33 +53,25 @@ def h_transducer(
     """A loop over the HMMs of `windows`: transition-ids without self-loops to numbers of windows
     (GetHTransducer). `windows[0]` is empty and stands for epsilon.
     """
-    ids = _ids_of_tuples(transitions)
     builder = _Loop()
-    shared: dict[tuple[int, tuple[int, ...]], Fst] = {}
     for label, window in enumerate(windows[1:], 1):
         phone = window[tree.central]
         classes = range(transitions.topology.num_pdf_classes(phone))
         key = phone, tuple(tree.pdf(window, c) for c in classes)
-        if key not in shared:
-            shared[key] = _hmm(*key, transitions, ids, scale)
-        builder.add(label, key, shared[key])
+        builder.add(label, key, _hmm(*key, transitions, scale))
     return builder.fst()
 
 
+@lru_cache(maxsize=4)
 def _ids_of_tuples(transitions: TransitionModel) -> dict[tuple[int, ...], int]:
     """(phone, HMM state, forward pdf, self-loop pdf) -> transition-state, counted from 0."""
     return {tuple(row): k for k, row in enumerate(transitions.tuples.tolist())}
 
 
-def _hmm(
-    phone: int,
-    pdfs: tuple[int, ...],
-    transitions: TransitionModel,
-    ids: dict[tuple[int, ...], int],
-    scale: float,
-) -> Fst:
+@lru_cache(maxsize=1 << 14)
+def _hmm(phone: int, pdfs: tuple[int, ...], transitions: TransitionModel, scale: float) -> Lists:
     """The HMM of a phone with these pdfs as an acceptor of transition-ids, without self-loops."""
-    states = transitions.topology.states(phone)
+    states, ids = transitions.topology.states(phone), _ids_of_tuples(transitions)
     rows: list[list[Arc]] = []
     for j, state in enumerate(states):
         row: list[Arc] = []
@@ -102,7 +95,7 @@ def _hmm(
     fst = remove_epsilons_locally(Fst.from_lists(rows, [np.inf] * (len(states) - 1) + [0.0]))
     ends = np.isfinite(fst.finals)
     finals = np.where(ends, np.float32(scale) * np.where(ends, fst.finals, 0), np.inf)
-    return with_costs(fst, np.float32(scale) * fst.weights + 0, finals)
+    return with_costs(fst, np.float32(scale) * fst.weights + 0, finals).as_lists()
 
 
 class _Loop:
@@ -112,15 +105,15 @@ class _Loop:
         self.rows: list[list[Arc]] = [[]]
         self.entries: dict[object, Arc] = {}
 
-    def add(self, label: int, key: object, fst: Fst) -> None:
+    def add(self, label: int, key: object, fst: Lists) -> None:
         """The acceptor `fst`, with output `label`; equal keys share states."""
         if (entry := self.entries.get(key)) is not None:
             self.rows[0].append((entry[0], label, entry[2], entry[3]))
             return
         if fst.start < 0:
             return
-        arcs, finals = fst.lists(), fst.finals.tolist()
-        begins_once = fst.start not in fst.targets and len(arcs[fst.start]) == 1
+        arcs, finals, _ = fst
+        begins_once = len(arcs[fst.start]) == 1 and all(a[3] != fst.start for row in arcs for a in row)
         shared = begins_once and finals[fst.start] == np.inf
         place = [0] * len(arcs)
         for s in range(len(arcs)):
@@ -167,12 +160,14 @@ def add_self_loops(fst: Fst, transitions: TransitionModel, scale: float, check: 
     return Fst.from_lists(rows, costs.finals, costs.start)
 
 
+@lru_cache(maxsize=4)
 def _self_loops(transitions: TransitionModel) -> list[int]:
     """The transition-id of each transition-state's self-loop, 0 for none; states counted from 1."""
     loops = [0] * (transitions.num_states + 1)
     ids = np.arange(1, transitions.num_ids + 1)
-    for loop in ids[transitions.is_self_loop(ids)].tolist():
-        loops[int(transitions.state_of(loop)) + 1] = loop
+    looped = ids[transitions.is_self_loop(ids)]
+    for loop, state in zip(looped.tolist(), transitions.state_of(looped).tolist()):
+        loops[state + 1] = loop
     return loops
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from nnet.chain.hmm_graph import phones_to_transition_ids
 from nnet.formats.transitions import TransitionModel
 from nnet.formats.tree import ContextTree
-from nnet.fst.arrays import Arc, Fst
+from nnet.fst.arrays import Arc, Fst, Lists
 from nnet.fst.determinize import DELTA
 from nnet.fst.epsilons import remove_epsilons
 from nnet.fst.lattice import ZERO, Lattice, state_times
-from nnet.fst.order import breadth_first, connect
+from nnet.fst.order import connected, numbered_breadth_first
 from nnet.fst.push import push_to_start
 from nnet.supervision import Supervision
 
 INF = float("inf")
+REMEMBERED = 256  # expanded phone sequences that are kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,48 +117,71 @@ def _allowed(
     return [frozenset(f) for f in frames]
 
 
-def make_supervision(
-    proto: ProtoSupervision, tree: ContextTree, transitions: TransitionModel, convert_to_pdfs: bool = True
-) -> Supervision | None:
-    """Sequences of pdf + 1 (or transition-ids), one frame after the other (ProtoSupervisionToSupervision).
+class SupervisionMaker:
+    """Makes supervision for a tree and a transition model that belong together."""
 
-    None if there is none: too many phones for the frames. Raises ValueError if tree, transition model and
-    phones do not fit together.
-    """
-    if not proto.allowed:
-        return None
-    fst = phones_to_transition_ids(proto.phones, tree, transitions, with_probabilities=False)
-    if (fst.ilabels == 0).any():
-        fst = remove_epsilons(fst)
-    timed = connect(_in_time(fst, proto.allowed, transitions, convert_to_pdfs)) if fst.start >= 0 else fst
-    if timed.start < 0:
-        return None
-    labels = transitions.num_pdfs if convert_to_pdfs else transitions.num_ids
-    return Supervision(1.0, 1, len(proto.allowed), labels, False, (breadth_first(timed),))
+    def __init__(self, tree: ContextTree, transitions: TransitionModel, convert_to_pdfs: bool = True):
+        self.tree, self.transitions = tree, transitions
+        ids = np.arange(1, transitions.num_ids + 1)
+        self._phone = [0, *transitions.phone_of(ids).tolist()]
+        self._label = [0, *((transitions.pdf_of(ids) + 1) if convert_to_pdfs else ids).tolist()]
+        self._num_labels = transitions.num_pdfs if convert_to_pdfs else transitions.num_ids
+        self._expand = lru_cache(maxsize=REMEMBERED)(self._expanded)
+
+    def make(self, proto: ProtoSupervision) -> Supervision | None:
+        """Sequences of pdf + 1 (or transition-ids), one frame after the other
+        (ProtoSupervisionToSupervision).
+
+        None if there is none: too many phones for the frames. Raises ValueError if tree, transition model
+        and phones do not fit together.
+        """
+        if not proto.allowed:
+            return None
+        timed = connected(self._in_time(self._expand(Said(proto.phones)), proto.allowed))
+        if timed.start < 0:
+            return None
+        fst = Fst.from_lists(*numbered_breadth_first(timed))
+        return Supervision(1.0, 1, len(proto.allowed), self._num_labels, False, (fst,))
+
+    def _expanded(self, said: Said) -> Lists:
+        """Sequences of phones as sequences of transition-ids."""
+        fst = phones_to_transition_ids(said.phones, self.tree, self.transitions, with_probabilities=False)
+        return (remove_epsilons(fst) if (fst.ilabels == 0).any() else fst).as_lists()
+
+    def _in_time(self, fst: Lists, allowed: list[frozenset[int]]) -> Lists:
+        """`fst` with a frame for each arc, on which the phone must be allowed (TimeEnforcerFst)."""
+        arcs, costs, start = fst
+        if start < 0:
+            return fst
+        phone, label = self._phone, self._label
+        number = {(start, 0): 0}
+        states = list(number)
+        rows: list[list[Arc]] = []
+        finals: list[float] = []
+        for s, t in states:  # also over states that are met meanwhile
+            finals.append(costs[s] if t == len(allowed) else INF)
+            row: list[Arc] = []
+            for i, _, w, target in arcs[s] if t < len(allowed) else ():
+                if phone[i] in allowed[t]:
+                    state = (target, t + 1)
+                    k = number.setdefault(state, len(states))
+                    if k == len(states):
+                        states.append(state)
+                    row.append((label[i], label[i], w, k))
+            rows.append(row)
+        return Lists(rows, finals)
 
 
-def _in_time(
-    fst: Fst, allowed: list[frozenset[int]], transitions: TransitionModel, convert_to_pdfs: bool
-) -> Fst:
-    """`fst` with a frame for each arc, on which the phone must be allowed (TimeEnforcerFst)."""
-    ids = np.arange(1, transitions.num_ids + 1)
-    phone = [0, *transitions.phone_of(ids).tolist()]
-    label = [0, *((transitions.pdf_of(ids) + 1) if convert_to_pdfs else ids).tolist()]
-    arcs, costs = fst.lists(), fst.finals.tolist()
-    number = {(fst.start, 0): 0}
-    queue = deque(number)
-    rows: list[list[Arc]] = []
-    finals: list[float] = []
-    while queue:
-        s, t = queue.popleft()
-        finals.append(costs[s] if t == len(allowed) else INF)
-        row: list[Arc] = []
-        for i, _, w, target in arcs[s] if t < len(allowed) else ():
-            if phone[i] in allowed[t]:
-                state = (target, t + 1)
-                if state not in number:
-                    number[state] = len(number)
-                    queue.append(state)
-                row.append((label[i], label[i], w, number[state]))
-        rows.append(row)
-    return Fst.from_lists(rows, finals)
+class Said:
+    """Phone sequences, equal where all states and arcs are: the same words need not be expanded again."""
+
+    def __init__(self, phones: Fst):
+        self.phones = phones
+        columns = phones.finals, phones.indptr, phones.ilabels, phones.weights, phones.targets
+        self.key = (phones.start, *(c.tobytes() for c in columns))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Said) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)

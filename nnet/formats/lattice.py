@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import numpy as np
@@ -23,7 +24,7 @@ ARC_TYPES = {  # type of arc -> single precision, compact
 }
 _LABELS = struct.Struct("<ii")
 _INT, _COUNT = struct.Struct("<i"), struct.Struct("<q")
-_COSTS = {True: struct.Struct("<ff"), False: struct.Struct("<dd")}
+_COSTS = struct.Struct("<ff")
 MANY = 100000000  # no arc has more transition-ids
 
 # -- binary
@@ -51,42 +52,51 @@ def read_lattice(src: KaldiInput) -> Lattice:
 class _Binary:
     def __init__(self, src: KaldiInput, header: Header):
         self.src, self.header = src, header
-        single, self.compact = ARC_TYPES[header.arc]
-        self.costs = _COSTS[single]
+        self.single, self.compact = ARC_TYPES[header.arc]
+        costs = "ff" if self.single else "dd"
+        self.final = struct.Struct(f"<{costs}i" if self.compact else f"<{costs}")
+        self.arc = struct.Struct(f"<ii{costs}i")  # last: the number of transition-ids, or the target
 
     def read(self) -> Lattice:
         """States, each with its final weight and its arcs."""
-        smallest = self.costs.size + self.compact * _INT.size
         self.src.need(
-            self.header.states * (smallest + _COUNT.size), f"a lattice of {self.header.states} states"
+            self.header.states * (self.final.size + _COUNT.size), f"a lattice of {self.header.states} states"
         )
         finals, arcs = [], []
         for s in range(self.header.states):
-            finals.append(self._weight())
+            finals.append(self._final())
             (count,) = _COUNT.unpack(self.src.read_bytes(_COUNT.size, "a state"))
             if count < 0:
                 self.src.error(f"state {s} of a lattice has {count} arcs")
-            self.src.need(count * (smallest + 12), f"state {s} with {count} arcs")
+            self.src.need(count * (self.final.size + 12), f"state {s} with {count} arcs")
             arcs.append([self._arc() for _ in range(count)])
         return Lattice(self.header.start, arcs, finals, self.compact, self.header.properties & KNOWN)
 
-    def _arc(self) -> LatticeArc:
-        ilabel, olabel = _LABELS.unpack(self.src.read_bytes(_LABELS.size, "an arc"))
-        weight = self._weight()
-        return ilabel, olabel, weight, _INT.unpack(self.src.read_bytes(_INT.size, "an arc"))[0]
+    def _final(self) -> Weight:
+        graph, acoustic, *size = self.final.unpack(self.src.read_bytes(self.final.size, "a weight"))
+        return self._weight(graph, acoustic, self._integers(size[0], 0) if size else ())
 
-    def _weight(self) -> Weight:
-        costs = self.costs.unpack(self.src.read_bytes(self.costs.size, "a weight"))
-        with np.errstate(over="ignore"):
-            graph, acoustic = (float(np.float32(c)) for c in costs)
-        if np.isnan(graph) or np.isnan(acoustic):
-            self.src.error("a lattice has a cost that is not a number")
+    def _arc(self) -> LatticeArc:
+        ilabel, olabel, graph, acoustic, last = self.arc.unpack(self.src.read_bytes(self.arc.size, "an arc"))
         if not self.compact:
-            return Weight(graph, acoustic)
-        (size,) = _INT.unpack(self.src.read_bytes(_INT.size, "a weight"))
+            return ilabel, olabel, self._weight(graph, acoustic), last
+        *ids, target = self._integers(last, 1)
+        return ilabel, olabel, self._weight(graph, acoustic, tuple(ids)), target
+
+    def _integers(self, size: int, more: int) -> tuple[int, ...]:
+        """The transition-ids of a weight, and so many integers after them."""
         if not 0 <= size <= MANY:
             self.src.error(f"a weight of a lattice has {size} transition-ids")
-        return Weight(graph, acoustic, tuple(self.src.array("<i4", size, "transition-ids").tolist()))
+        data = self.src.read_bytes(4 * (size + more), "transition-ids")
+        return struct.unpack(f"<{size + more}i", data)
+
+    def _weight(self, graph: float, acoustic: float, ids: tuple[int, ...] = ()) -> Weight:
+        if math.isnan(graph) or math.isnan(acoustic):
+            self.src.error("a lattice has a cost that is not a number")
+        if not self.single:
+            with np.errstate(over="ignore"):
+                graph, acoustic = float(np.float32(graph)), float(np.float32(acoustic))
+        return Weight(graph, acoustic, ids)
 
 
 def write_lattice(out: KaldiOutput, lattice: Lattice) -> None:
@@ -107,7 +117,7 @@ def write_lattice(out: KaldiOutput, lattice: Lattice) -> None:
 
 
 def _weight_bytes(w: Weight, compact: bool) -> bytes:
-    costs = _COSTS[True].pack(w.graph, w.acoustic)
+    costs = _COSTS.pack(w.graph, w.acoustic)
     return costs + _INT.pack(len(w.ids)) + np.array(w.ids, "<i4").tobytes() if compact else costs
 
 

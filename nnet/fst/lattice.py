@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 
-from nnet.fst.arrays import Fst
-from nnet.fst.components import accessible, coaccessible
+from nnet.fst.arrays import Fst, plus_cost
+from nnet.fst.components import on_paths
 from nnet.fst.order import topological_order
 
 INF = float("inf")
@@ -30,8 +31,7 @@ def times(a: Weight, b: Weight) -> Weight:
     """One weight after the other."""
     if ZERO in (a, b):
         return ZERO
-    graph, acoustic = np.float32(a.graph + b.graph), np.float32(a.acoustic + b.acoustic)
-    return Weight(float(graph), float(acoustic), a.ids + b.ids)
+    return Weight(plus_cost(a.graph, b.graph), plus_cost(a.acoustic, b.acoustic), a.ids + b.ids)
 
 
 def better(a: Weight, b: Weight) -> Weight:
@@ -40,7 +40,7 @@ def better(a: Weight, b: Weight) -> Weight:
 
 
 def _rank(w: Weight) -> tuple[float, float, int, tuple[int, ...]]:
-    return float(np.float32(w.graph + w.acoustic)), w.graph, len(w.ids), tuple(-i for i in w.ids)
+    return plus_cost(w.graph, w.acoustic), w.graph, len(w.ids), tuple([-i for i in w.ids])
 
 
 LatticeArc = tuple[int, int, Weight, int]  # ilabel, olabel, weight, target
@@ -86,10 +86,10 @@ class Lattice:
 
 def connect(lattice: Lattice) -> Lattice:
     """`lattice` without states that are on no path from the start to an end."""
-    shape = lattice.shape()
-    good = accessible(shape) & coaccessible(shape)
-    number = (np.cumsum(good) - 1).tolist()
-    keep = np.flatnonzero(good).tolist()
+    ends = [s for s, w in enumerate(lattice.finals) if w != ZERO]
+    good = on_paths([[t for _, _, _, t in row] for row in lattice.arcs], ends, lattice.start)
+    number = [n - 1 for n in accumulate(good)]
+    keep = [s for s, yes in enumerate(good) if yes]
     arcs = [[(i, o, w, number[t]) for i, o, w, t in lattice.arcs[s] if good[t]] for s in keep]
     start = number[lattice.start] if lattice.start >= 0 and good[lattice.start] else -1
     return Lattice(start, arcs, [lattice.finals[s] for s in keep], lattice.compact)

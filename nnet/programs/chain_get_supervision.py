@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nnet.chain.supervision import (
     ProtoSupervision,
+    SupervisionMaker,
     SupervisionOptions,
-    make_supervision,
     proto_from_alignment,
     proto_from_lattice,
 )
@@ -54,13 +54,14 @@ def run(options: Options, tree: str, transitions: str, phones: str, supervision:
     choice = SupervisionOptions(
         **{name: getattr(options, name) for name in SupervisionOptions.__dataclass_fields__}
     )
-    model, context = read_transition_model(transitions), read_tree(tree)
+    model = read_transition_model(transitions)
+    maker = SupervisionMaker(read_tree(tree), model, options.convert_to_pdfs)
     done = failed = 0
     with TableWriter(supervision, SUPERVISION) as out:
         for key, proto in _protos(phones, options.lattice_input, choice):
             made, problem = None, proto
             if isinstance(proto, ProtoSupervision):
-                made = make_supervision(proto, context, model, options.convert_to_pdfs)
+                made = maker.make(proto)
                 problem = "the supervision FST is empty (too many phones for too few frames?)"
             if made is None:
                 warn(PROG, f"Failed creating supervision for utterance {key}: {problem}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnet.chain.align_phones import AlignOptions, Meaning, align_phones
-from nnet.chain.supervision import SupervisionOptions, make_supervision, proto_from_lattice
+from nnet.chain.supervision import SupervisionMaker, SupervisionOptions, proto_from_lattice
 from nnet.formats.chain_examples import SUPERVISION
 from nnet.formats.lattice import COMPACT_LATTICE
 from nnet.formats.tables import TableWriter, read_table
@@ -65,7 +65,8 @@ class Maker:
     def __init__(self, spec: dict[str, Any]):
         self.meaning = Meaning.of(read_transition_model(spec["lattice_model"]))
         self.prune_beam, self.acoustic_scale = spec["prune_beam"], spec["acoustic_scale"]
-        self.tree, self.model = read_tree(spec["tree"]), read_transition_model(spec["transitions"])
+        tree, model = read_tree(spec["tree"]), read_transition_model(spec["transitions"])
+        self.maker = SupervisionMaker(tree, model, spec["convert_to_pdfs"])
         self.options = SupervisionOptions(
             left_tolerance=spec["left_tolerance"],
             right_tolerance=spec["right_tolerance"],
@@ -81,7 +82,7 @@ class Maker:
         for line in complaints:
             warn(PROG, line)
         proto = proto_from_lattice(aligned, self.options)
-        found = make_supervision(proto, self.tree, self.model, self.options.convert_to_pdfs)
+        found = self.maker.make(proto)
         if found is None:
             raise ValueError("there is no path: too many phones for too few frames")
         return found

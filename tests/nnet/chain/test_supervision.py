@@ -10,8 +10,8 @@ import pytest
 from nnet.chain.den_graph import make_den_fst
 from nnet.chain.normalization import normalization_fst
 from nnet.chain.supervision import (
+    SupervisionMaker,
     SupervisionOptions,
-    make_supervision,
     proto_from_alignment,
     proto_from_lattice,
 )
@@ -39,7 +39,7 @@ def frames(*phones: int) -> list[int]:
 
 
 def of(phones, durations, options=EXACT) -> Supervision | None:
-    return make_supervision(proto_from_alignment(phones, durations, options), TREE, MODEL)
+    return SupervisionMaker(TREE, MODEL).make(proto_from_alignment(phones, durations, options))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_lattice_has_its_paths_and_their_costs():
         [ZERO, ZERO, ONE],
     )  # fmt: skip
     options = SupervisionOptions(left_tolerance=0, right_tolerance=0, lm_scale=0.5)
-    s = make_supervision(proto_from_lattice(lattice, options), TREE, MODEL)
+    s = SupervisionMaker(TREE, MODEL).make(proto_from_lattice(lattice, options))
     costs = [best(s.fsts[0], frames(p, 4)) for p in (2, 3, 1)]
     assert costs == [pytest.approx(0.0), pytest.approx(0.5), INF]
 

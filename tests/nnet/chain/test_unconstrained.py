@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnet.chain.supervision import SupervisionOptions, make_supervision, proto_from_alignment
+from nnet.chain.supervision import SupervisionMaker, SupervisionOptions, proto_from_alignment
 from nnet.chain.supervision_parts import SupervisionSplitter
 from nnet.chain.unconstrained import unconstrained
 from tests.nnet.chain.test_supervision import MODEL, TREE, frames
@@ -13,7 +13,7 @@ def chunk(first: int, count: int, convert_to_pdfs: bool = False):
     """Frames of the phones 2, 3, 4 of two frames each."""
     exact = SupervisionOptions(left_tolerance=0, right_tolerance=0)
     proto = proto_from_alignment([2, 3, 4], [2, 2, 2], exact)
-    return SupervisionSplitter(make_supervision(proto, TREE, MODEL, convert_to_pdfs)).part(first, count)
+    return SupervisionSplitter(SupervisionMaker(TREE, MODEL, convert_to_pdfs).make(proto)).part(first, count)
 
 
 def test_phones_last_as_long_as_they_like(rng):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnet.chain.normalization import normalization_fst
-from nnet.chain.supervision import SupervisionOptions, make_supervision, proto_from_alignment
+from nnet.chain.supervision import SupervisionMaker, SupervisionOptions, proto_from_alignment
 from nnet.chain.supervision_parts import SupervisionSplitter
 from nnet.chain.unconstrained import unconstrained
 from nnet.examples.chain_make import ChainExampleMaker, Normalization, normalized
@@ -127,9 +127,9 @@ def digits(shared, tmp_path, rng):
             durations = rng.integers(6, 20, len(phones)).tolist()
             options = SupervisionOptions(frame_subsampling_factor=3)
             proto = proto_from_alignment(phones, durations, options)
-            made = make_supervision(proto, tree, model)
+            made = SupervisionMaker(tree, model).make(proto)
             if made is not None:
-                ids.write(f"u{k}", make_supervision(proto, tree, model, convert_to_pdfs=False))
+                ids.write(f"u{k}", SupervisionMaker(tree, model, convert_to_pdfs=False).make(proto))
                 sup.write(f"u{k}", made)
                 feats.write(f"u{k}", rng.standard_normal((sum(durations), 3)).astype(np.float32))
                 weights.write(f"u{k}", rng.random(made.frames_per_sequence).astype(np.float32))
