@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -94,11 +95,11 @@ def check_output(output: ChainOutput) -> None:
             f"'{output.name}' has {len(indexes)} indexes for {s.num_sequences} sequences "
             f"of {s.frames_per_sequence} frames"
         )
-    t = indexes[:: s.num_sequences, T]
-    step = t[1] - t[0] if len(t) > 1 else 1
-    n, k = np.meshgrid(np.arange(s.num_sequences), np.arange(s.frames_per_sequence))
-    wanted = np.stack([n.ravel(), t[0] + step * k.ravel(), np.zeros(len(indexes), int)], axis=1)
-    if step < 1 or not np.array_equal(indexes, wanted):
+    first, second = indexes[0, T], indexes[s.num_sequences :, T][:1]
+    step = int(second[0] - first) if len(second) else 1
+    if step < 1 or not np.array_equal(
+        indexes, _grid(int(first), s.frames_per_sequence, step, s.num_sequences)
+    ):
         raise ValueError(f"the indexes of '{output.name}' are not ordered by t, then n, in even steps")
     w = output.deriv_weights
     if len(w) not in (0, len(indexes)) or (len(w) and not w.min() >= 0):
@@ -106,6 +107,15 @@ def check_output(output: ChainOutput) -> None:
             f"'{output.name}' has {len(w)} weights of derivatives for {len(indexes)} frames, "
             f"the smallest {w.min():g}"
         )
+
+
+@lru_cache(maxsize=256)
+def _grid(first: int, frames: int, step: int, sequences: int) -> np.ndarray:
+    """Indexes of frames `step` apart, in the order of t, then n."""
+    indexes = np.zeros((frames, sequences, 3), np.int32)
+    indexes[:, :, N] = np.arange(sequences)
+    indexes[:, :, T] = (first + step * np.arange(frames))[:, None]
+    return indexes.reshape(-1, 3)
 
 
 def read_supervision(src: KaldiInput) -> Supervision:

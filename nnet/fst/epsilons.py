@@ -121,9 +121,7 @@ def _closed(
     return [(i, o, w, t) for (i, o, t), w in reversed(found.items())], final
 
 
-def _united(
-    row: list[tuple[int, int, W, int]], plus: Callable[[W, W], W]
-) -> list[tuple[int, int, W, int]]:
+def _united(row: list[tuple[int, int, W, int]], plus: Callable[[W, W], W]) -> list[tuple[int, int, W, int]]:
     """The arcs of a state, last one first, those to one target with the same labels as one."""
     if len(row) == 1:
         return row

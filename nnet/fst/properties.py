@@ -114,8 +114,5 @@ def _is_string(fst: Fst, sources: np.ndarray, end: np.ndarray) -> bool:
     """Whether there is one path, its states in order."""
     one_arc = fst.indptr[1:] - fst.indptr[:-1] == 1
     return bool(
-        fst.start <= 0
-        and (fst.targets == sources + 1).all()
-        and not end[:-1].any()
-        and (one_arc | end).all()
+        fst.start <= 0 and (fst.targets == sources + 1).all() and not end[:-1].any() and (one_arc | end).all()
     )
