@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,23 @@ from nnet.examples.shuffle import subset
 from nnet.files import atomic_write
 from nnet.formats.basic import KaldiOutput
 from nnet.programs.program import log
-from steps.egs_dir import SORTS
+from steps.egs_dir import SORTS, Sort
 from steps.experiment import read_json
 from steps.texts import naming, read_lines
 
 PROG = "nnet3-get-egs"
 SOURCES = {"egs": "steps.egs_source", "cegs": "steps.chain.egs_source"}  # modules that make examples
+SETS = ("valid", "train")  # of diagnostics
 BUFFER = 256 << 20  # bytes of examples held before they are written out
 TRAIN, SHUFFLE, VALID, SUBSET, DRAW = range(5)  # what a generator is for: part of its seed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`steps.egs_job EGS_DIR (split | shuffle | subsets) N`: make one part of the examples that EGS_DIR
+    """`steps.egs_job EGS_DIR (split | shuffle | subset) N`: make one part of the examples that EGS_DIR
     plans.
     """
     directory, what, number = list(sys.argv[1:] if argv is None else argv)
-    work = {"split": split, "shuffle": shuffle_archive, "subsets": make_subsets}[what]
+    work = {"split": split, "shuffle": shuffle_archive, "subset": make_subset}[what]
     try:
         work(Path(directory), int(number))
     except (ValueError, OSError) as error:
@@ -110,27 +111,39 @@ def shuffle_archive(directory: Path, number: int) -> None:
     log(_source(spec).PROG, f"Shuffled order of {len(pieces)} neural-network training examples")
 
 
-def make_subsets(directory: Path, number: int) -> None:
-    """The examples for diagnostics and for the final combination."""
-    spec = _spec(directory)
-    chosen: dict[str, list[bytes]] = {"combine": []}
-    for which, purpose, uttlist in (
-        ("valid", VALID, "valid_uttlist"),
-        ("train", SUBSET, "train_subset_uttlist"),
-    ):
-        rng = np.random.default_rng((spec["srand"], purpose))
-        utterances = read_lines(directory / uttlist)
-        made = list(records(directory, spec, utterances, rng, which))
-        draw = np.random.default_rng((spec["srand"], DRAW, purpose))
-        combine, diagnostic = spec["counts"][which]
-        chosen["combine"] += subset(made, combine, draw)[0]
-        chosen[f"{which}_diagnostic"] = subset(made, diagnostic, draw)[0]
-    for name, some in chosen.items():
-        if not some:
-            word = spec["sort"]
-            raise ValueError(f"no examples for {name}.{word}; is every utterance shorter than a chunk?")
-        with atomic_write(directory / f"{name}.{spec['sort']}") as stream:
+def make_subset(directory: Path, number: int) -> None:
+    """The examples of set `number` for diagnostics, and those that it lends to the final combination."""
+    spec, which = _spec(directory), SETS[number]
+    purpose, uttlist = {"valid": (VALID, "valid_uttlist"), "train": (SUBSET, "train_subset_uttlist")}[which]
+    rng = np.random.default_rng((spec["srand"], purpose))
+    made = list(records(directory, spec, read_lines(directory / uttlist), rng, which))
+    draw = np.random.default_rng((spec["srand"], DRAW, purpose))
+    combine, diagnostic = (subset(made, count, draw)[0] for count in spec["counts"][which])
+    check_any(diagnostic, f"{which}_diagnostic.{spec['sort']}")
+    for path, some in zip(set_outputs(directory, number, SORTS[spec["sort"]]), (diagnostic, combine)):
+        with atomic_write(path) as stream:
             stream.writelines(some)
+
+
+def set_outputs(directory: Path, number: int, sort: Sort) -> tuple[Path, Path]:
+    """The files that `make_subset` makes: for diagnostics, and for the combination."""
+    which = SETS[number]
+    return directory / f"{which}_diagnostic.{sort.word}", directory / ".work" / f"combine.{which}"
+
+
+def join_combine(directory: Path, sort: Sort) -> None:
+    """The examples for the final combination, from what the sets lend."""
+    parts = [set_outputs(directory, n, sort)[1].read_bytes() for n in range(len(SETS))]
+    name = f"combine.{sort.word}"
+    check_any(b"".join(parts), name)
+    with atomic_write(directory / name) as stream:
+        stream.writelines(parts)
+
+
+def check_any(examples: Sized, name: str) -> None:
+    """Raise ValueError if there are no examples."""
+    if not len(examples):
+        raise ValueError(f"no examples for {name}; is every utterance shorter than a chunk?")
 
 
 def records(

@@ -12,6 +12,7 @@ from typing import Any
 from nnet.files import atomic_copy, atomic_write
 from steps.data_dir import DataDir
 from steps.egs_dir import COPIED, FRAMES, SORTS, EgsInfo, Sort, read_info
+from steps.egs_job import SETS, join_combine, set_outputs
 from steps.egs_options import Options
 from steps.egs_scripts import write_scripts
 from steps.executor import Executor, Job, run_all
@@ -70,15 +71,11 @@ def make_egs(request: Request, executor: Executor, say: Any) -> None:
         f"{len(valid)} held out"
     )
     jobs = max(1, min(request.options.nj, len(train)))
-    todo = [n for n in range(1, jobs + 1) if not _split_done(request, n)]
-    run_all(executor, [_job(request, f"get_egs.{n}", "split", n) for n in todo])
-    todo = [
-        n
-        for n, path in enumerate(request.sort.archives(request.directory, info.num_archives), 1)
-        if not path.exists()
-    ]
-    subsets = [] if _subsets_done(request) else [_job(request, "create_subsets", "subsets", 0)]
-    run_all(executor, [*subsets, *(_job(request, f"shuffle.{n}", "shuffle", n) for n in todo)])
+    splits = [_job(request, f"get_egs.{n}", "split", n) for n in range(1, jobs + 1)]
+    subsets = [_job(request, f"create_{which}_subset", "subset", n) for n, which in enumerate(SETS)]
+    _run(executor, [*splits, *subsets])
+    join_combine(request.directory, request.sort)
+    _run(executor, [_job(request, f"shuffle.{n}", "shuffle", n) for n in range(1, info.num_archives + 1)])
     info = replace(
         info, feat_dim=read_dim(request.work / "feat_dim"), ivector_dim=read_dim(request.work / "ivector_dim")
     )
@@ -217,18 +214,15 @@ def _spec(request: Request, info: EgsInfo) -> dict[str, Any]:
 
 def _job(request: Request, name: str, what: str, number: int) -> Job:
     log = request.directory / "log" / f"{name}.log"
-    outputs = {
-        "split": (request.work / f"{number}.done",),
-        "shuffle": (request.sort.archive(request.directory, number),),
-        "subsets": request.sort.subsets(request.directory),
-    }
+    outputs: tuple[Path, ...] = (request.work / f"{number}.done",)
+    if what == "shuffle":
+        outputs = (request.sort.archive(request.directory, number),)
+    elif what == "subset":
+        outputs = set_outputs(request.directory, number, request.sort)
     arguments = [str(request.directory), what, str(number)]
-    return python_job(f"egs {name}", "steps.egs_job", arguments, log, outputs=outputs[what])
+    return python_job(f"egs {name}", "steps.egs_job", arguments, log, outputs=outputs)
 
 
-def _split_done(request: Request, number: int) -> bool:
-    return (request.work / f"{number}.done").exists()
-
-
-def _subsets_done(request: Request) -> bool:
-    return all(path.exists() for path in request.sort.subsets(request.directory))
+def _run(executor: Executor, jobs: Sequence[Job]) -> None:
+    """Run those jobs whose files are not there yet."""
+    run_all(executor, [job for job in jobs if not all(path.exists() for path in job.outputs)])
