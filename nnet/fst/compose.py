@@ -45,7 +45,7 @@ class Indexed:
         if table is None:
             table = self._tables[s] = {}
             for arc in self.arcs[s]:
-                table.setdefault(arc[self.side], []).append(arc)
+                table.setdefault(arc[1] if self.side else arc[0], []).append(arc)
         return table
 
 

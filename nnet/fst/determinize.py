@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 
 from nnet.fst.arrays import Arc, Fst, Lists, plus_cost
-from nnet.fst.push import distances
+from nnet.fst.push import distances_to_end
 
 DELTA = 1.0 / 1024.0  # costs that remain are rounded to multiples of it
-DISTANCE_DELTA = 1e-6  # ways to an end that differ by no more are as good as each other
 INF = float("inf")
 Subset = tuple[tuple[int, float], ...]  # states of the input, rising, with what their costs have left over
 
@@ -91,7 +90,7 @@ def _breadth_first(machine: _Subsets, most: int | None) -> tuple[list[list[Arc]]
 
 def _best_first(machine: _Subsets, most: int | None) -> tuple[list[list[Arc]], list[int]]:
     """States on better paths first; numbered in the order in which they are met (Prune)."""
-    end = distances(Lists(machine.arcs, machine.finals), DISTANCE_DELTA)
+    end = distances_to_end(Lists(machine.arcs, machine.finals))
     begin: list[float] = [0.0]
     to_end = [min(plus_cost(w, end[s]) for s, w in machine.subsets[0])]
     queue = BestFirst(lambda k: plus_cost(begin[k], to_end[k]))

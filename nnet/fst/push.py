@@ -80,17 +80,12 @@ def _links(fst: Fst) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return source[order], target[order], p[order]
 
 
-def distances_to_end(fst: Fst, delta: float = 1e-6) -> list[float]:
+def distances_to_end(fst: Lists, delta: float = 1e-6) -> list[float]:
     """(S,) the lowest cost from each state of an FST without cycles to an end, infinity if there is no way.
 
     A way that is better by no more than `delta` than those found before is passed over; states are searched
     in OpenFst's order (ShortestDistance of the reversed FST). Raises ValueError if there is a cycle.
     """
-    return distances(fst.as_lists(), delta)
-
-
-def distances(fst: Lists, delta: float) -> list[float]:
-    """The same for lists."""
     arcs, finals, _ = fst
     before: list[list[tuple[float, int]]] = [[] for _ in arcs]
     for s, row in enumerate(arcs):
@@ -149,7 +144,7 @@ def push_to_start(fst: Fst, keep_total: bool = True, delta: float = 1e-6) -> Fst
 def pushed_costs(fst: Lists, keep_total: bool = True, delta: float = 1e-6) -> np.ndarray:
     """The same for lists: the costs (A + S,) of arcs and of ends after it."""
     arcs, finals, start = fst
-    after = np.array([0.0 if d == INF else d for d in distances(fst, delta)], np.float32)
+    after = np.array([0.0 if d == INF else d for d in distances_to_end(fst, delta)], np.float32)
     costs = np.array([*(arc[2] for row in arcs for arc in row), *finals], np.float32)
     of_arcs, of_ends = costs[: -len(finals)], costs[-len(finals) :]
     of_arcs += after[[arc[3] for row in arcs for arc in row]]
