@@ -34,7 +34,7 @@ def run(options: Options) -> int:
     """Try the GPU; the status is the answer."""
     log(PROG, f"### IS CUDA GPU AVAILABLE? '{socket.gethostname()}' ###")
     if not has_cupy():
-        warn(PROG, "CuPy is not installed: pip install pynnet3[cuda12] or pynnet3[cuda13]")
+        warn(PROG, "CuPy is not installed: pip install -e '.[cuda12]' (or cuda13)")
         return 1
     if not gpu_available():
         warn(PROG, "CuPy sees no GPU: check nvidia-smi, CUDA_VISIBLE_DEVICES and that the driver fits")

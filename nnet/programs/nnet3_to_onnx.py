@@ -41,7 +41,7 @@ def run(options: Options, model: str, target: str) -> None:
 
         from nnet.export.onnx_model import save_onnx  # noqa: PLC0415 - fast start
     except ImportError:
-        raise ValueError("the package onnx is not installed: pip install pynnet3[onnx]") from None
+        raise ValueError("the package onnx is not installed: pip install -e '.[onnx]'") from None
     nnet = read_nnet(model)
     outputs = options.outputs.split(",") if options.outputs else None
     proto = save_onnx(nnet, target, outputs, options.frame_subsampling_factor)

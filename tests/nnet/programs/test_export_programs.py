@@ -23,4 +23,4 @@ def test_models_become_npz_and_onnx_files(shop, capsys):
 def test_without_onnx_the_way_to_install_it_is_told(shop, capsys, monkeypatch):
     without(monkeypatch, "onnx")
     assert run("nnet3-to-onnx raw o") == 1
-    assert error_of(capsys.readouterr().err) == "the package onnx is not installed: pip install pynnet3[onnx]"
+    assert error_of(capsys.readouterr().err) == "the package onnx is not installed: pip install -e '.[onnx]'"
