@@ -31,11 +31,7 @@ def batched_xvectors(
     Shorter utterances are padded with their last frame. Raises ValueError naming the utterance that does not
     fit, or a chunk size that leaves nothing beside the context.
     """
-    if chunk_size <= total_context or batch_size < 1:
-        raise ValueError(
-            f"--chunk-size={chunk_size} must be more than the context of {total_context} frames, "
-            f"and --batch-size={batch_size} at least 1"
-        )
+    _check(chunk_size, batch_size, total_context)
     tasks: list[_Task] = []
     batch: list[tuple[_Task, np.ndarray, int]] = []
     for utterance, x in features:
@@ -54,6 +50,14 @@ def batched_xvectors(
             yield tasks[0].utterance, tasks.pop(0).vector
     _compute(embedding, batch)
     yield from ((task.utterance, task.vector) for task in tasks)
+
+
+def _check(chunk_size: int, batch_size: int, total_context: int) -> None:
+    if chunk_size <= total_context or batch_size < 1:
+        raise ValueError(
+            f"--chunk-size={chunk_size} must be more than the context of {total_context} frames, "
+            f"and --batch-size={batch_size} at least 1"
+        )
 
 
 def _compute(embedding: Embedding, batch: list[tuple[_Task, np.ndarray, int]]) -> None:

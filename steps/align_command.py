@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steps.align import AlignOptions, align_data
+from steps.applied import AppliedOptions
 from steps.command_line import check_apart, run_command
 from steps.options import option, required
 
@@ -20,19 +21,10 @@ draws them out to that of the features. Needs kaldifst and kaldi-decoder: pip in
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(AppliedOptions):
     """Options of the command, named after Kaldi's steps/nnet3/align.sh."""
 
-    model: str = required("model", "acoustic model; the tree, cmvn_opts and frame rate beside it are heeded")
     lang: str = required("lang", "language directory with the lexicon")
-    data: str = required("data", "data directory with feats.scp and text")
-    dir: str = required("dir", "where alignments go")
-    acoustic_scale: float | None = option(
-        "acoustic-scale",
-        None,
-        "scale of log-likelihoods; unset: 1.0 for chain models, else 0.1",
-        kind="float",
-    )
     beam: float = option("beam", 10.0, "pruning beam")
     retry_beam: float = option("retry-beam", 40.0, "that for utterances that have no path in it")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnet.inference import ChunkOptions
+from steps.applied import AppliedOptions
 from steps.command_line import run_command
 from steps.decode import DecodeOptions, decode_data
 from steps.options import option, required
@@ -20,21 +21,10 @@ Needs kaldifst, kaldi-decoder and kaldialign: pip install -e '.[decode]'. Writes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(AppliedOptions):
     """Options of the command."""
 
-    model: str = required(
-        "model", "model with priors, or a chain model; cmvn_opts and frame_subsampling_factor beside it count"
-    )
     graph: str = required("graph", "directory of HCLG.fst and words.txt")
-    data: str = required("data", "data directory with feats.scp and text")
-    dir: str = required("dir", "where results go")
-    acoustic_scale: float | None = option(
-        "acoustic-scale",
-        None,
-        "scale of log-likelihoods; unset: 0.1 for models with priors, 1.0 for chain models",
-        kind="float",
-    )
     beam: float = option("beam", 15.0, "pruning beam")
     max_active: int = option("max-active", 7000, "states kept at each frame, at most")
     frames_per_chunk: int = option("frames-per-chunk", 50, "frames computed at once")
@@ -48,14 +38,8 @@ class Options:
             return settings
         folder = Path(self.online_ivector_dir)
         period = int((folder / "ivector_period").read_text(encoding="ascii"))
-        return DecodeOptions(
-            self.acoustic_scale,
-            self.beam,
-            self.max_active,
-            chunks,
-            f"scp:{folder}/ivector_online.scp",
-            period,
-        )
+        source = f"scp:{folder}/ivector_online.scp"
+        return replace(settings, online_ivectors=source, online_ivector_period=period)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
