@@ -13,7 +13,7 @@ import numpy as np
 
 from egs.digits.speech import Spoken, Synthesizer, Voice
 from steps.executor import usable_cores
-from steps.texts import write_lines
+from steps.write_data import Recorded, write_data_dir
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-us-nyc", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
@@ -146,15 +146,10 @@ def write_data(folder: Path, corpus: Sequence[Utterance]) -> None:
     (folder / "wav").mkdir(parents=True, exist_ok=True)
     for u in corpus:
         soundfile.write(folder / "wav" / f"{u.key}.wav", u.samples, u.rate, subtype="PCM_16")
-    speakers = sorted({u.speaker for u in corpus})
-    lines = {
-        "wav.scp": [f"{u.key} {folder / 'wav' / u.key}.wav" for u in corpus],
-        "text": [f"{u.key} {' '.join(u.words)}" for u in corpus],
-        "utt2spk": [f"{u.key} {u.speaker}" for u in corpus],
-        "spk2utt": [f"{s} {' '.join(u.key for u in corpus if u.speaker == s)}" for s in speakers],
-    }
-    for name, content in lines.items():
-        write_lines(folder / name, content)
+    write_data_dir(
+        folder,
+        [Recorded(u.key, u.speaker, " ".join(u.words), folder / "wav" / f"{u.key}.wav") for u in corpus],
+    )
 
 
 def pronunciations(corpus: Sequence[Utterance]) -> dict[str, list[tuple[str, ...]]]:

@@ -17,8 +17,8 @@ from steps.features import MfccOptions, make_mfcc
 from steps.graph import decoding_graph, word_sequence, write_graph
 from steps.lang import make_lang, read_lang, write_lang
 from steps.monophone import equal_alignment, monophone_model
-from steps.texts import write_lines
 from steps.write_ali import write_ali_dir
+from steps.write_data import Recorded, write_data_dir
 
 ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -122,16 +122,7 @@ def prepare(top: Path, recordings: Path, test_speaker: str, seed: int) -> None:
 
 def write_data(folder: Path, recordings: Sequence[Recording]) -> None:
     """Write Kaldi's wav.scp, text, utt2spk and spk2utt. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    speakers = sorted({r.speaker for r in recordings})
-    lines = {
-        "wav.scp": [f"{r.key} {r.path}" for r in recordings],
-        "text": [f"{r.key} {WORDS[r.digit]}" for r in recordings],
-        "utt2spk": [f"{r.key} {r.speaker}" for r in recordings],
-        "spk2utt": [f"{s} {' '.join(r.key for r in recordings if r.speaker == s)}" for s in speakers],
-    }
-    for name, content in lines.items():
-        write_lines(folder / name, content)
+    write_data_dir(folder, [Recorded(r.key, r.speaker, WORDS[r.digit], r.path) for r in recordings])
 
 
 def flat_start(data: Path, lang_folder: Path, folder: Path, seed: int) -> None:
