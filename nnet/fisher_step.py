@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from nnet.backend import Array
-from nnet.orthonormal_rows import symmetric
 
 EPSILON = 1e-10  # floor of rho and d
 DELTA = 5e-4  # floor of rho and d relative to the largest eigenvalue
@@ -32,7 +32,7 @@ class Seen:
     L: Array
     E: Array
 
-    @property
+    @cached_property
     def left(self) -> Array:
         """tr(X_hat X_hat') of X_hat = X - H W: tr(XX') - 2 tr(L) + tr(L E)."""
         return self.energy - 2 * self.L.trace(dtype=np.float64) + (self.L * self.E).sum(dtype=np.float64)
@@ -77,9 +77,10 @@ def solve(
     eta, n, dim = share.eta, share.n, share.dim
     s = 1 / np.sqrt(share.e(d, rho))
     Z = scatter(eta, n, d + rho, s, K=K, L=L)
-    if not math.isfinite(energy + Z.sum()):
+    if not math.isfinite(energy + Z.trace()):  # J that is not finite shows in the diagonal of JJ'
         return None
-    C, U = _eigen(Z)
+    C, U = np.linalg.eigh(Z)
+    C, U = C[::-1], U[:, ::-1]  # falling
     floor = (rho * (1 - eta)) ** 2
     root = np.sqrt(np.maximum(C, floor))
     rest = eta / n * energy + (1 - eta) * (dim * rho + d.sum()) - root.sum()
@@ -97,19 +98,11 @@ def solve(
 
 def scatter(eta: float, n: int, g: np.ndarray, s: np.ndarray, *, K: np.ndarray, L: np.ndarray) -> np.ndarray:
     """Z = Y Y' of (eqn:Zt) for g = d + rho and s = e^(-1/2), all (R,); K, L (R, R) as they were computed."""
-    Z = g[:, None] + g
-    Z *= symmetric(L)
-    Z *= (1 - eta) / (eta / n)
-    Z += symmetric(K)
+    mixed = L * ((1 - eta) / (eta / n) * g)[:, None]
+    Z = mixed + mixed.T  # L (g + g'), whatever rounding has made unlike in L and L'
+    Z += K
     s = eta / n * s
     Z *= s[:, None]
     Z *= s
     Z.reshape(-1)[:: len(g) + 1] += ((1 - eta) * g) ** 2
     return Z
-
-
-def _eigen(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues falling, eigenvectors as columns."""
-    scale = max(1.0, float(Z.trace()))
-    C, U = np.linalg.eigh(Z / scale)
-    return C[::-1] * scale, U[:, ::-1]
