@@ -72,19 +72,20 @@ class Normalize(Component):
             y = xp.empty((len(rows), self.block_dim + 1), x.dtype)
             xp.multiply(rows, f[:, None], out=y[:, :-1])
             y[:, -1] = math.log(self.target_rms) - xp.log(f)
-        return y.reshape(*x.shape[:-1], self.output_dim), sumsq
+        return y.reshape(*x.shape[:-1], self.output_dim), sumsq.reshape(len(x), -1)
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         rows = x.reshape(-1, self.block_dim)
         g = dy.reshape(len(rows), -1)
         g, g_log = g[:, : self.block_dim], g[:, self.block_dim :]
-        p = self._mean_square(memo)
+        sumsq = memo.reshape(-1)
+        p = self._mean_square(sumsq)
         f = p**-0.5
         # dx = f dy + x * along, where along = -f^3 (dy'x) / (D target_rms^2), zero at the floor
         along = row_products(g, rows) / (-self._size() * p)
         along *= p > SQUARED_NORM_FLOOR
         if self.add_log_stddev:
-            along += g_log[:, 0] / (f * memo.clip(self.block_dim * SQUARED_NORM_FLOOR, None))
+            along += g_log[:, 0] / (f * sumsq.clip(self.block_dim * SQUARED_NORM_FLOOR, None))
         dx = rows * along[:, None]
         dx += g
         dx *= f[:, None]

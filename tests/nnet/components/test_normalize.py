@@ -4,7 +4,10 @@ import pytest
 from nnet.component import Io
 from nnet.components.normalize import BatchNorm, Normalize
 from nnet.config_line import ConfigLine
+from nnet.graph.plan import Request, make_plan
+from nnet.graph.run import backward, forward
 from tests.checks import gradient_check
+from tests.networks import network
 
 T, N = 3, 4
 IO = Io(t_in=tuple(range(T)), t_out=tuple(range(T)), n=N)
@@ -194,3 +197,24 @@ def test_info_shows_the_statistics():
         "data-mean=[ 2.0 0 ]",
         "data-stddev=[ 1.0 1.0 ]",
     ]
+
+
+def test_in_a_cycle_several_sequences_are_what_each_is_alone(rng):
+    """Turns put the memo together frame by frame, so that it has to have time first."""
+    nnet = network(
+        "input-node name=input dim=4\n"
+        "component name=a type=AffineComponent input-dim=8 output-dim=4\n"
+        "component name=n type=NormalizeComponent dim=4 block-dim=2\n"
+        "component-node name=a component=a input=Append(input, IfDefined(Offset(n, -1)))\n"
+        "component-node name=n component=n input=a\n"
+        "output-node name=output input=n"
+    )
+    plan = make_plan(nnet, Request({"input": range(5)}, {"output": range(5)}))
+    x, dy = rng.standard_normal((2, 5, 3, 4)).astype(np.float32)
+
+    def derivative(which: slice) -> np.ndarray:
+        acts = forward(nnet, plan, {"input": x[:, which]})
+        return backward(nnet, plan, acts, {"output": dy[:, which]}, want_input_derivs=["input"])["input"]
+
+    alone = [derivative(slice(i, i + 1)) for i in range(3)]
+    np.testing.assert_allclose(derivative(slice(0, 3)), np.concatenate(alone, axis=1), atol=1e-5)
