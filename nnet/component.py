@@ -95,6 +95,8 @@ class Component:
     NEEDS: ClassVar[str] = "xy"  # what store_stats, backward and update read of the pass; the rest is None
     OVERWRITES: ClassVar[bool] = False  # whether backward takes `out`, an array for dx that may be dy
 
+    CLIPS: ClassVar[bool] = False  # y = max(x, 0), and backward needs y alone
+
     @property
     def input_dim(self) -> int:
         raise NotImplementedError
@@ -132,6 +134,19 @@ class Component:
 
     def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
         """y (T', N, output_dim), and a memo for `backward` (None if x and y are enough). Never changes x."""
+        raise NotImplementedError
+
+    def forward_unbiased(self, x: Array, io: Io) -> tuple[Array, Array] | None:
+        """y without the bias, in an array of its own, and the bias (output_dim,); None if there is none."""
+        return None
+
+    @property
+    def takes_clipped(self) -> bool:
+        """Whether it has `forward_clipped`, as it is set now."""
+        return False
+
+    def forward_clipped(self, x: Array, b: Array, io: Io) -> tuple[Array, Any]:
+        """`forward` of max(x + b, 0), which x becomes, for b (input_dim,)."""
         raise NotImplementedError
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:

@@ -201,6 +201,7 @@ class RectifiedLinear(Activation):
     """
 
     TYPE = "RectifiedLinearComponent"
+    CLIPS = True
     OVERWRITES = True
 
     def forward(self, x: Array, io: Io) -> tuple[Array, None]:

@@ -47,6 +47,9 @@ class Affine(Updatable):
         y += self.b
         return y, None
 
+    def forward_unbiased(self, x: Array, io: Io) -> tuple[Array, Array]:
+        return times(x, self.W), self.b
+
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         return times(dy, self.W.T)
 

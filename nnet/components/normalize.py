@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.component import Component, Io, config, stat
+from nnet.component import Component, Io, config, flat, stat
 from nnet.config_line import ConfigLine
 from nnet.kernels import normalise
 from nnet.kernels.sums import row_products
@@ -155,6 +155,14 @@ class BatchNorm(Component):
             y += offset.astype(x.dtype)
             return y.reshape(x.shape), None
         y, moments = normalise.forward(rows, self.epsilon, self.target_rms)
+        return y.reshape(x.shape), moments
+
+    @property
+    def takes_clipped(self) -> bool:
+        return not self.test_mode and self.block_dim == self.dim
+
+    def forward_clipped(self, x: Array, b: Array, io: Io) -> tuple[Array, normalise.Moments]:
+        y, moments = normalise.bias_relu_forward(flat(x), b, self.epsilon, self.target_rms)
         return y.reshape(x.shape), moments
 
     def backward(

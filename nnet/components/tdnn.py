@@ -88,12 +88,23 @@ class Tdnn(Updatable):
             X = Columns(self._shown(x, io), ones).dense()
             W = self.W if self.b is None else joined((self.W, self.b[:, None]), axis=1)
             return multiply(X, W.T).reshape(len(io.t_out), x.shape[1], -1), None
-        y: Array = None  # (T' N, out)
-        for W, at in self.blocks(io):
-            y = multiply(flat(x[near(at, x)]), W.T, y, add=y is not None)
+        y = self._product(x, io)
         if self.b is not None:
             y += self.b
-        return y.reshape(len(io.t_out), x.shape[1], -1), None
+        return y, None
+
+    def forward_unbiased(self, x: Array, io: Io) -> tuple[Array, Array] | None:
+        return None if self.b is None else (self._product(x, io), self.b)
+
+    def _product(self, x: Array, io: Io) -> Array:
+        """The sum of W_k x at its offset, (T', N, out)."""
+        if self._is_narrow:
+            y = multiply(Columns(self._shown(x, io)).dense(), self.W.T)
+        else:
+            y = None
+            for W, at in self.blocks(io):
+                y = multiply(flat(x[near(at, x)]), W.T, y, add=y is not None)
+        return y.reshape(len(io.t_out), x.shape[1], -1)
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         if len(self.time_offsets) == 1 and io.t_in == tuple(t + self.time_offsets[0] for t in io.t_out):

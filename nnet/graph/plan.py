@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from nnet.graph.clipped import clipped
 from nnet.graph.lower import Lowering
 from nnet.graph.network import Nnet
 from nnet.graph.node import ComponentNode, DimRangeNode, InputNode
@@ -51,6 +52,7 @@ class Plan:
     frames: Mapping[str, Frames]
     readers_done: tuple[tuple[str, ...], ...]  # after each step, the nodes whose output nobody reads any more
     alone: frozenset[str]  # component nodes that share their component with no other
+    clipped: Mapping[str, tuple[Apply, Apply]]  # nodes that can be computed with two that follow: `clipped`
 
     @property
     def num_turns(self) -> int:
@@ -75,7 +77,7 @@ def make_plan(nnet: Nnet, request: Request) -> Plan:
     steps = [
         step for group in required.groups if (step := _step(nnet, group, required, lowering)) is not None
     ]
-    return Plan(request, tuple(steps), frames, _readers_done(steps), _alone(nnet))
+    return Plan(request, tuple(steps), frames, _readers_done(steps), _alone(nnet), clipped(nnet, steps))
 
 
 def _step(nnet: Nnet, group: list[str], required: Required, lowering: Lowering) -> Step | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -88,7 +88,10 @@ def forward(
             acts.outputs[step.node] = gather(step.gather, len(step.t_out), acts.y, like)
         elif isinstance(step, Apply):
             acts.io[step.node] = Io(step.t_in, step.t_out, acts.n, (seed, index[step.node]))
-            _apply(nnet.component_of(step.node), step, acts, like)
+            if step.node in acts.memo or (keep is Keep.FOR_BACKWARD and _clip(nnet, step, acts, like)):
+                pass  # done with those before or after it
+            else:
+                _apply(nnet.component_of(step.node), step, acts, like)
         else:
             turns.forward(nnet, step, acts, like, index)
         _note_shapes(step, acts)
@@ -104,6 +107,24 @@ def _apply(component: Component, step: Apply, acts: Activations, like: Array) ->
     x = gather(step.gather, len(step.t_in), acts.y, like)
     y, memo = component.forward(x, acts.io[name])
     acts.x[name], acts.y[name], acts.memo[name] = x, y, memo
+
+
+def _clip(nnet: Nnet, step: Apply, acts: Activations, like: Array) -> bool:
+    """Apply a node with the ReLU and the normalisation that follow it, if they can be; see `clipped`."""
+    relu, norm = acts.plan.clipped.get(step.node, (step, step))
+    first, last, io = nnet.component_of(step.node), nnet.component_of(norm.node), acts.io[step.node]
+    if norm is step or not last.takes_clipped:
+        return False
+    x = gather(step.gather, len(step.t_in), acts.y, like)
+    unbiased = first.forward_unbiased(x, io)
+    if unbiased is None:
+        return False
+    clipped, b = unbiased
+    y, memo = last.forward_clipped(clipped, b, replace(io, t_in=io.t_out))
+    acts.x |= {step.node: x, relu.node: clipped, norm.node: clipped}
+    acts.y |= {step.node: clipped, relu.node: clipped, norm.node: y}
+    acts.memo |= {step.node: None, relu.node: None, norm.node: memo}
+    return True
 
 
 def _note_shapes(step: Step, acts: Activations) -> None:

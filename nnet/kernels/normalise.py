@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.kernels.blocks import apply, column_totals
+from nnet.kernels.blocks import apply, blocks, column_totals
 from nnet.kernels.compiled import compiled
 from nnet.kernels.launch import elementwise, kernel, on_device
 
@@ -93,8 +93,10 @@ def bias_relu_forward(x: Array, b: Array, epsilon: float, target_rms: float) -> 
         part, grid, counts = _parts(x)
         kernel(x, "normalise", "bias_relu_sums")(grid, (WIDE, HIGH), (part, x, b, *counts))
         return _standardised(x, part, epsilon, target_rms)
-    x += b
-    array_module(x).maximum(x, 0, out=x)
+    for at in blocks(x):
+        part = x[at]
+        part += b
+        array_module(x).maximum(part, 0, out=part)
     return forward(x, epsilon, target_rms)
 
 
