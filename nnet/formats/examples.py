@@ -17,7 +17,10 @@ MAX_IO = 1000000  # inputs and outputs of one example
 FULL = 127  # code byte of an index that is written in full
 LIMIT = 125  # differences of t below this fit into the code byte
 SHARED = 1 << 12  # bytes of indexes that many examples are likely to share
-FULL_INDEX = struct.Struct("<bibibi")  # n, t, x, each after its size byte
+SIZES = ("size_n", "size_t", "size_x")
+FULL_INDEX = np.dtype(  # n, t, x, each after its size byte
+    [("code", "u1"), *(pair for i in "ntx" for pair in ((f"size_{i}", "u1"), (i, "<i4")))]
+)
 
 _INT = struct.Struct("<i")
 _EXAMPLE = b"<Nnet3Eg> <NumIo> \x04"
@@ -48,7 +51,7 @@ class NnetExample:
 
 def read_example(src: KaldiInput) -> NnetExample:
     """The example that comes next (NnetExample::Read)."""
-    if src.binary and _literal(src, _EXAMPLE):
+    if src.binary and src.literal(_EXAMPLE):
         count = _INT.unpack(src.read_bytes(4, "an integer"))[0]
     else:
         src.expect("<Nnet3Eg>")
@@ -57,7 +60,7 @@ def read_example(src: KaldiInput) -> NnetExample:
     if not 0 < count <= MAX_IO:
         src.error(f"expected an example with 1 to {MAX_IO} inputs and outputs, found {count}")
     example = NnetExample([read_io(src) for _ in range(count)])
-    if not (src.binary and _literal(src, b"</Nnet3Eg> ")):
+    if not (src.binary and src.literal(b"</Nnet3Eg> ")):
         src.expect("</Nnet3Eg>")
     return example
 
@@ -77,18 +80,9 @@ def read_io(src: KaldiInput) -> NnetIo:
         src.error(
             f"{name}: expected a row for each of {len(indexes)} indexes, found {features.shape[0]} rows"
         )
-    if not (src.binary and _literal(src, b"</NnetIo> ")):
+    if not (src.binary and src.literal(b"</NnetIo> ")):
         src.expect("</NnetIo>")
     return NnetIo(name, indexes, features)
-
-
-def _literal(src: KaldiInput, data: bytes) -> bool:
-    """Consume `data` if it comes next: the usual bytes, compared at once instead of token by token."""
-    src.ahead(len(data))
-    found = src.buffer.startswith(data, src.position)
-    if found:
-        src.position += len(data)
-    return found
 
 
 # -- indexes
@@ -151,19 +145,27 @@ def _read_mixed_indexes(src: KaldiInput, count: int) -> np.ndarray:
             indexes[row : row + len(run)] = _steps(src, run) + last
             row += len(run)
         else:
-            src.position += 1
-            indexes[row] = _read_full_index(src)
-            row += 1
+            run_of_full = _read_full_indexes(src, count - row)
+            indexes[row : row + len(run_of_full)] = run_of_full
+            row += len(run_of_full)
         last = indexes[row - 1]
     indexes.flags.writeable = False
     return indexes
 
 
-def _read_full_index(src: KaldiInput) -> tuple[int, int, int]:
-    size_n, n, size_t, t, size_x, x = FULL_INDEX.unpack(src.read_bytes(FULL_INDEX.size, "an index"))
-    if (size_n, size_t, size_x) != (4, 4, 4):
+def _read_full_indexes(src: KaldiInput, most: int) -> np.ndarray:
+    """The indexes in full (K, 3) that come next, one after the other: at least one, at most `most`."""
+    size = FULL_INDEX.itemsize
+    have = src.ahead(size * min(most, 1 << 12)) // size
+    if have == 0:
+        src.read_bytes(size, "an index")
+    found = np.frombuffer(src.buffer, FULL_INDEX, have, src.position)
+    full = found["code"] == FULL
+    found = found if full.all() else found[: int(full.argmin())]
+    src.position += size * len(found)
+    if not all((found[name] == 4).all() for name in SIZES):
         src.error("damaged indexes: expected integers of four bytes")
-    return n, t, x
+    return np.stack([found[name] for name in "ntx"], axis=1)
 
 
 def _read_text_indexes(src: KaldiInput, count: int) -> np.ndarray:
@@ -222,10 +224,15 @@ def _codes(data: bytes) -> bytes:
     small = steps[:, 1].astype(np.int8).tobytes()
     if not full.any():
         return small
+    records = np.full(len(indexes), 4, FULL_INDEX)
+    records["code"] = FULL
+    for column, name in enumerate("ntx"):
+        records[name] = indexes[:, column]
+    if full.all():
+        return records.tobytes()
     parts, start = [], 0
     for row in np.flatnonzero(full).tolist():
-        n, t, x = indexes[row].tolist()
-        parts += [small[start:row], bytes([FULL]), FULL_INDEX.pack(4, n, 4, t, 4, x)]
+        parts += [small[start:row], records[row].tobytes()]
         start = row + 1
     return b"".join([*parts, small[start:]])
 

@@ -147,19 +147,20 @@ def _from_arcs(header: Header, finals: np.ndarray, indptr: np.ndarray, arcs: np.
 def _read_compact(src: KaldiInput, header: Header) -> Fst:
     _align(src, header)
     first = src.array("<u4", header.states + 1, f"{header.states} states").astype(np.int64)
-    if (np.diff(first) < 0).any() or first[0] != 0:
+    if (first[1:] < first[:-1]).any() or first[0] != 0:
         src.error("the arcs of a compact FST do not lie in the order of its states")
     _align(src, header)
     entries = src.array(_COMPACT, int(first[-1]), f"{first[-1]} arcs and final costs")
-    arc = entries["label"] != NO_LABEL
-    end = np.flatnonzero(~arc)
-    state = np.searchsorted(first, end, side="right") - 1
-    if not np.array_equal(first[state], end):
+    is_arc = entries["label"] != NO_LABEL
+    end = np.flatnonzero(~is_arc)
+    state = first.searchsorted(end, side="right") - 1
+    if (first[state] != end).any():
         src.error("a compact FST has a final cost that is not the first entry of its state")
     finals = np.full(header.states, np.inf, np.float32)
     finals[state] = entries["weight"][end]
-    indptr = np.concatenate([[0], np.cumsum(arc)])[first].astype(np.int64)
-    labels, weights, targets = (np.ascontiguousarray(entries[k][arc]) for k in ("label", "weight", "target"))
+    indptr = first - end.searchsorted(first)
+    arcs = entries[is_arc]
+    labels, weights, targets = (arcs[name].copy() for name in ("label", "weight", "target"))
     return Fst(header.start, finals, indptr, labels, labels, weights, targets, header.properties & KNOWN)
 
 

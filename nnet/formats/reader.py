@@ -12,6 +12,7 @@ import numpy as np
 from nnet.formats.source import MAX_TOKEN, Source
 from nnet.formats.writer import as_int32
 
+_FLOAT = struct.Struct("<f")
 _BRACKET = re.compile(rb"\]")
 _NUMBER_END = re.compile(rb"[^0-9A-Za-z+.\-]")
 
@@ -36,6 +37,8 @@ class KaldiInput(Source):
 
     def float(self) -> builtins.float:
         """A number of single precision (a stored double is rounded to it)."""
+        if self.binary and self.literal(b"\4"):
+            return builtins.float(_FLOAT.unpack(self.read_bytes(4, "a number"))[0])
         with np.errstate(over="ignore", invalid="ignore"):
             return builtins.float(np.float32(self.double()))
 

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import stat
+from functools import lru_cache
 from typing import Any, BinaryIO, NoReturn, cast
 
 import numpy as np
@@ -122,6 +123,15 @@ class Source:
             return np.frombuffer(self._large(size, what), dtype)
         return np.frombuffer(bytearray(self.read_bytes(size, what)), dtype)
 
+    def literal(self, data: bytes) -> builtins.bool:
+        """Consume `data` if it comes next: usual bytes are compared at once instead of token by token."""
+        if self.position + len(data) > len(self.buffer):
+            self.ahead(len(data))
+        found = self.buffer.startswith(data, self.position)
+        if found:
+            self.position += len(data)
+        return found
+
     # -- text
 
     def skip_space(self) -> None:
@@ -211,12 +221,20 @@ class Source:
 
     def expect(self, *tokens: str) -> str:
         """Consume the next token, which must be one of `tokens`, and return it."""
+        for token in tokens:
+            if self.literal(_spaced(token)):
+                return token
         self.skip_space()
         offset = self.offset
         token = self.token()
         if token not in tokens:
             self.error(f"expected {' or '.join(tokens)}, found {token[:60]}", offset)
         return token
+
+
+@lru_cache(maxsize=4096)
+def _spaced(token: str) -> bytes:
+    return f"{token} ".encode()
 
 
 def _place(stream: BinaryIO) -> tuple[int, int | None]:
