@@ -157,8 +157,9 @@ def _read_full_indexes(src: KaldiInput, most: int) -> np.ndarray:
     """The indexes in full (K, 3) that come next, one after the other: at least one, at most `most`."""
     size = FULL_INDEX.itemsize
     have = src.ahead(size * min(most, 1 << 12)) // size
-    if have == 0:
-        src.read_bytes(size, "an index")
+    if have == 0:  # not even one
+        src.position += 1
+        src.read_bytes(size - 1, "an index")
     found = np.frombuffer(src.buffer, FULL_INDEX, have, src.position)
     full = found["code"] == FULL
     found = found if full.all() else found[: int(full.argmin())]
