@@ -77,13 +77,16 @@ def _address(a: Any) -> int:
 
 @cache
 def _library(dtype: str) -> ctypes.CDLL | None:
-    """What was compiled for `dtype`; None if nothing was, or of another passes.c than the one beside it."""
-    path = next(FOLDER.glob(f"_{dtype}.*"), None) if os.environ.get("PYNNET3_COMPILED") != "no" else None
-    try:
-        library = ctypes.CDLL(str(path)) if path else None
-        digest = ctypes.c_char_p.in_dll(library, "digest").value if library else None
-    except (OSError, ValueError):  # made for another machine
+    """What was compiled for `dtype` of the passes.c beside it, if that is there; else None."""
+    if os.environ.get("PYNNET3_COMPILED") == "no":
         return None
-    if library is None or (SOURCE.exists() and digest != sha256(SOURCE.read_bytes()).hexdigest().encode()):
-        return None
-    return library
+    wanted = sha256(SOURCE.read_bytes()).hexdigest() if SOURCE.exists() else None
+    for path in sorted(FOLDER.glob(f"_{dtype}.*")):  # several, if versions of Python share these files
+        try:
+            library = ctypes.CDLL(str(path))
+            digest = ctypes.c_char_p.in_dll(library, "digest").value or b""
+        except (OSError, ValueError):  # made for another machine
+            continue
+        if wanted in (None, digest.decode()):
+            return library
+    return None

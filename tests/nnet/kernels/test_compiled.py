@@ -28,6 +28,7 @@ def host_of(monkeypatch):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """What setup.py makes in a copy of what it needs."""
+    pytest.importorskip("setuptools")
     if not shutil.which("cc"):
         pytest.skip("no C compiler")
     copy = tmp_path_factory.mktemp("built")
@@ -50,6 +51,15 @@ def test_a_library_of_another_source_is_not_used(host_of, built, tmp_path):
     host_of.setattr(compiled, "FOLDER", built)
     host_of.setattr(compiled, "SOURCE", changed)
     assert compiled.function("standardise", "f") is None
+
+
+def test_one_of_another_source_beside_it_does_no_harm(host_of, built, tmp_path):
+    old, new = tmp_path / "_float32.cpython-30.so", tmp_path / "_float32.cpython-99.so"
+    code = built.glob("_float32*")
+    new.write_bytes(next(code).read_bytes())
+    old.write_text("for another machine")
+    host_of.setattr(compiled, "FOLDER", tmp_path)
+    assert compiled.function("standardise", "f")
 
 
 def test_without_a_library_there_is_none(host_of, tmp_path):
