@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 THREADS = 2
 BEHIND = 6  # pieces of work that may wait, whose arrays stay in memory meanwhile
@@ -65,6 +67,8 @@ def _blas() -> Any:
 @cache
 def _thread(process: int) -> ThreadPoolExecutor:
     """The second thread of this process; a fork gets one of its own."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 7 ms, for two threads only
+
     return ThreadPoolExecutor(1, "aside")
 
 

@@ -8,7 +8,6 @@ from math import lcm
 
 import numpy as np
 
-from nnet.folding import folded
 from nnet.graph.context import context, sees_windows
 from nnet.graph.network import Nnet
 from nnet.graph.plan import PlanCache, Request
@@ -55,6 +54,8 @@ class Inference:
     """Computes `output` of one network, test modes as they are set in it, utterance by utterance."""
 
     def __init__(self, nnet: Nnet, options: ChunkOptions = ChunkOptions(), output: str = "output"):
+        from nnet.folding import folded  # noqa: PLC0415 - it needs components, which come with a model
+
         self.nnet, self.options, self.output = folded(nnet), options, output
         self.plans = PlanCache(self.nnet)
         self.left, self.right = context(nnet)
