@@ -119,5 +119,5 @@ def test_examples_most_of_which_cannot_be_made_are_refused(tmp_path: Path, rng: 
     words = corpus(tmp_path, rng)
     (tmp_path / "data/allowed_lengths.txt").write_text("60\n")
     assert main([*words, "--retries=0"]) == 1
-    log = (tmp_path / "exp/egs/log/get_egs.1.log").read_text()
-    assert "could not be used, see above" in log
+    logs = [log.read_text() for log in (tmp_path / "exp/egs/log").glob("*.log")]  # whichever was the first
+    assert any("could not be used, see above" in log for log in logs)
