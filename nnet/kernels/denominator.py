@@ -43,29 +43,22 @@ class Transitions:
     arcs: Arcs = field(repr=False)
 
     @classmethod
-    def of(
-        cls,
-        source: np.ndarray,
-        target: np.ndarray,
-        pdf: np.ndarray,
-        probability: np.ndarray,
-        initial: np.ndarray,
-        num_pdfs: int,
-    ) -> Self:
-        """From the arcs' columns, each (A,), and `initial`, (S,)."""
-        pairs, group = np.unique(target.astype(np.int64) * num_pdfs + pdf, return_inverse=True)
-        state, group_pdf = np.divmod(pairs, num_pdfs)
-        groups, states = np.arange(len(pairs)), len(initial)
+    def of(cls, arcs: Arcs) -> Self:
+        """From the arcs of a graph."""
+        targets = arcs.target.astype(np.int64)
+        pairs, group = np.unique(targets * arcs.num_pdfs + arcs.pdf, return_inverse=True)
+        state, group_pdf = np.divmod(pairs, arcs.num_pdfs)
+        groups, states = np.arange(len(pairs)), len(arcs.initial)
         return cls(
-            num_pdfs,
-            initial,
+            arcs.num_pdfs,
+            arcs.initial,
             group_pdf,
             state,
-            GatherSum(group, source, probability, len(pairs)),
-            GatherSum(source, group, probability, states),
+            GatherSum(group, arcs.source, arcs.probability, len(pairs)),
+            GatherSum(arcs.source, group, arcs.probability, states),
             GatherSum(state, groups, None, states),
-            GatherSum(group_pdf, groups, None, num_pdfs),
-            Arcs(source, target, pdf, probability, initial, num_pdfs),
+            GatherSum(group_pdf, groups, None, arcs.num_pdfs),
+            arcs,
         )
 
     @property
@@ -74,22 +67,17 @@ class Transitions:
         return len(self.initial)
 
 
+@dataclass(frozen=True)
 class Arcs:
-    """The same arcs for kernels: sorted by target, by source and by pdf, where a network's arrays lie."""
+    """Columns of arcs, each (A,), and `initial` (S,); for kernels sorted, where a network's arrays lie."""
 
-    def __init__(
-        self,
-        source: np.ndarray,
-        target: np.ndarray,
-        pdf: np.ndarray,
-        probability: np.ndarray,
-        initial: np.ndarray,
-        num_pdfs: int,
-    ):
-        self._columns = {"source": source, "target": target, "pdf": pdf, "probability": probability}
-        self._initial = initial
-        self._sizes = {"source": len(initial), "target": len(initial), "pdf": num_pdfs}
-        self._there: dict[Any, tuple[list[Array], ...]] = {}
+    source: np.ndarray
+    target: np.ndarray
+    pdf: np.ndarray
+    probability: np.ndarray
+    initial: np.ndarray
+    num_pdfs: int
+    _there: dict[Any, tuple[list[Array], ...]] = field(default_factory=dict, repr=False)
 
     def __call__(self, like: Array) -> tuple[list[Array], ...]:
         """`initial` and its sums by CHUNK; then, for each sorting, where the arcs of a state or pdf start,
@@ -98,9 +86,9 @@ class Arcs:
         key = (array_module(like).__name__, like.dtype)
         if key not in self._there:
             put = _Uploader(array_module(like), like.dtype)
-            parts = np.add.reduceat(self._initial, range(0, len(self._initial), CHUNK))
+            parts = np.add.reduceat(self.initial, range(0, len(self.initial), CHUNK))
             self._there[key] = (
-                [put(self._initial), array_module(like).asarray(parts)],
+                [put(self.initial), array_module(like).asarray(parts)],
                 [put(c) for c in self._sorted("target", "source", "pdf", "probability")],
                 [put(c) for c in self._sorted("source", "target", "pdf", "probability")],
                 [put(c) for c in self._sorted("pdf", "source", "target", "probability")],
@@ -108,9 +96,10 @@ class Arcs:
         return self._there[key]
 
     def _sorted(self, key: str, *names: str) -> list[np.ndarray]:
-        order = np.argsort(self._columns[key], kind="stable")
-        first = np.searchsorted(self._columns[key][order], np.arange(self._sizes[key] + 1))
-        return [first, *(self._columns[name][order] for name in names)]
+        column, size = getattr(self, key), self.num_pdfs if key == "pdf" else len(self.initial)
+        order = np.argsort(column, kind="stable")
+        first = np.searchsorted(column[order], np.arange(size + 1))
+        return [first, *(getattr(self, name)[order] for name in names)]
 
 
 class _Uploader:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnet.backend import Array
 from nnet.fst.arrays import Fst
-from nnet.kernels.denominator import Transitions, forward_backward
+from nnet.kernels.denominator import Arcs, Transitions, forward_backward
 
 INITIAL_STEPS = 100  # of the walk whose average gives the initial probabilities
 
@@ -42,7 +42,8 @@ class DenominatorGraph(Transitions):
                 "was it made with another tree?"
             )
         probability = np.exp(-fst.weights.astype(np.float64))
-        return cls.of(fst.sources, fst.targets, pdf, probability, initial_probabilities(fst), num_pdfs)
+        initial = initial_probabilities(fst)
+        return cls.of(Arcs(fst.sources, fst.targets, pdf, probability, initial, num_pdfs))
 
 
 def initial_probabilities(fst: Fst) -> np.ndarray:
