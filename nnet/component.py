@@ -93,6 +93,7 @@ class Component:
 
     TYPE: ClassVar[str] = ""  # the name in Kaldi's files, e.g. "TdnnComponent"
     NEEDS: ClassVar[str] = "xy"  # what store_stats, backward and update read of the pass; the rest is None
+    TAKES_COLUMNS: ClassVar[bool] = False  # whether x and dy may be some columns of wider rows
     OVERWRITES: ClassVar[bool] = False  # whether backward takes `out`, an array for dx that may be dy
 
     CLIPS: ClassVar[bool] = False  # y = max(x, 0), and backward needs y alone

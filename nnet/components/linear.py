@@ -21,6 +21,7 @@ from nnet.weights import check_dims, constraint_info, positive, random_weights, 
 class Affine(Updatable):
     """y = W x + b.    W: (out, in), b: (out,)."""
 
+    TAKES_COLUMNS: ClassVar[bool] = True
     TYPE: ClassVar[str] = "AffineComponent"
     NEEDS: ClassVar[str] = "x"
 
@@ -99,6 +100,7 @@ class NaturalGradientAffine(Affine):
 class Linear(Updatable):
     """y = W x.    W: (out, in). `use_natural_gradient` is kept in files but has no effect, as in Kaldi."""
 
+    TAKES_COLUMNS: ClassVar[bool] = True
     TYPE: ClassVar[str] = "LinearComponent"
     NEEDS: ClassVar[str] = "x"
 

@@ -36,7 +36,21 @@ def recurrence(nnet: Nnet, group: Sequence[str], required: Required, lowering: L
     order = blocks(nodes, [t for found in frames.values() for t in found], _delays(inner))
     turns = _turns(order, frames, inner, lowering)
     written = _written(inner, views, frames, lowering)
-    return Recurrence(tuple(nodes), frames, gathers, views, written, tuple(turns))
+    alone = frozenset(set(nodes) - views.keys() - _shared(nnet, group, written, lowering))
+    return Recurrence(tuple(nodes), frames, gathers, views, written, alone, tuple(turns))
+
+
+def _shared(
+    nnet: Nnet, group: Sequence[str], written: Mapping[str, tuple[str, slice]], lowering: Lowering
+) -> set[str]:
+    """Nodes whose x holds the y of another one that backward, or a node outside the group, reads."""
+    outside = nnet.nodes.keys() - set(group)
+    read = {lowering.resolve(source)[0] for name in outside for source in nnet.sources(name)}
+    return {
+        reader
+        for source, (reader, _) in written.items()
+        if source in read or "y" in nnet.component_of(source).NEEDS
+    }
 
 
 def _check_component(nnet: Nnet, name: str, group: Sequence[str]) -> None:

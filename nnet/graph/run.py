@@ -58,6 +58,11 @@ class Activations:
         """Whether a backward pass may follow."""
         return self.keep is not Keep.OUTPUTS
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether everything is to be as it was when it was computed."""
+        return self.keep is Keep.ALL
+
     def output(self, name: str = "output") -> Array:
         """The requested frames of an output, (T, N, D). To be read only: it may share memory with a node."""
         if name not in self.outputs:

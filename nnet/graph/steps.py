@@ -87,6 +87,7 @@ class Recurrence:
     gathers: Mapping[str, Gather]
     views: Mapping[str, Copy]
     written: Mapping[str, tuple[str, slice]]
+    alone: frozenset[str]
     turns: tuple[Turn, ...]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from nnet.aside import Work, at_once
 from nnet.backend import Array, array_module
@@ -13,6 +14,7 @@ from nnet.graph.copying import Gradients, add_back, fill, run_copies
 from nnet.graph.limits import Times, inside, is_all, part_of, rows_of
 from nnet.graph.network import Nnet
 from nnet.graph.steps import Recurrence
+from nnet.in_place import InPlace
 
 if TYPE_CHECKING:
     from nnet.graph.run import Activations
@@ -24,11 +26,14 @@ def forward(nnet: Nnet, step: Recurrence, acts: Activations, like: Array, index:
     ios = [Io(t.frames, t.frames, acts.n, (acts.seed, index[t.node], t.rows.start)) for t in step.turns]
     components = {name: nnet.component_of(name) for name in step.nodes}
     for turn, io in zip(step.turns, ios):
-        name = turn.node
+        name, component = turn.node, components[turn.node]
         x = acts.x[name][turn.rows]
         if name not in step.views:
             run_copies((c for c in turn.copies if c.source not in step.written), x, acts.y)
-        acts.y[name][turn.rows], memo = components[name].forward(x, io)
+        if in_place(component, name, step, acts):
+            component.forward_in(acts.memo[name][turn.rows], acts.y[name][turn.rows])
+            continue
+        acts.y[name][turn.rows], memo = component.forward(x, io)
         if acts.keeps_memos:
             rows = turn.rows, len(step.frames[name])
             acts.memo[name] = placed(name, acts.memo.get(name), memo, *rows)
@@ -49,11 +54,24 @@ def _allocate(nnet: Nnet, step: Recurrence, acts: Activations, like: Array) -> N
             view = step.views[name]
             acts.x[name] = acts.y[view.source][view.src]
         else:
-            acts.x[name] = xp.empty((len(step.frames[name]), acts.n, g.dim), like.dtype)
+            acts.x[name] = _room_for_x(nnet.component_of(name), name, step, acts, like)
             fill(acts.x[name], g)
             run_copies(g.copies, acts.x[name], acts.y)
     for name, (reader, columns) in step.written.items():
         acts.y[name] = acts.x[reader][:, :, columns]
+
+
+def in_place(component: Component, name: str, step: Recurrence, acts: Activations) -> TypeGuard[InPlace]:
+    """Whether a node of the group is computed where its input lies: that input is read by nobody else."""
+    return isinstance(component, InPlace) and name in step.alone and not acts.keeps_all
+
+
+def _room_for_x(component: Component, name: str, step: Recurrence, acts: Activations, like: Array) -> Array:
+    xp, (T, D) = array_module(like), (len(step.frames[name]), step.gathers[name].dim)
+    if not in_place(component, name, step, acts):
+        return xp.empty((T, acts.n, D), like.dtype)
+    acts.memo[name] = xp.empty((T, acts.n, D + component.extra_dim), like.dtype)
+    return acts.memo[name][..., :D]
 
 
 def backward(
@@ -74,7 +92,8 @@ def backward(
     if step.nodes[0] not in wants or not arrived:
         return
     like = arrived[0]
-    dys = {name: grads.owned(name, like) for name in step.nodes}
+    lying = _lying(nnet, step, acts)
+    dys = lying | {name: grads.owned(name, like) for name in step.nodes if name not in lying}
     outside = {name: [c for c in g.copies if c.source in wants] for name, g in step.gathers.items()}
     kept = {name: inside(step.frames[name], deriv_times) for name in step.nodes}
     limited = not all(is_all(kept[name], step.frames[name]) for name in step.nodes)
@@ -84,35 +103,83 @@ def backward(
         if outside[name]
     }
     changes = {name: change_of(nnet, name, delta) for name in step.nodes}
-    _turns_back(nnet, step, acts, dys, dxs, changes, kept)
+    _count(nnet, step, acts, changes, kept)
+    _turns_back(nnet, step, acts, _Derivatives(dys, dxs, lying.keys(), kept), changes)
     for name, change in changes.items():
         grads.pop(name)
         for c in outside[name]:
             grads.add(c, dxs[name])
         dy, rows = dys.pop(name), kept[name]
         if change is not None and rows.start < rows.stop:
-            io, memo = part_of(acts.io[name], rows), rows_of(acts.memo[name], rows)
-            x, y = kept_rows(acts.x.get(name), rows), kept_rows(acts.y.get(name), rows)
-            work = partial(learn, nnet.component_of(name), change, dy[rows], x, y, memo, io)
+            work = _learning(nnet.component_of(name), name, step, acts, change, dy, rows)
             (later if name in acts.plan.alone else at_once)(work)
 
 
-def _turns_back(
-    nnet: Nnet,
+def _lying(nnet: Nnet, step: Recurrence, acts: Activations) -> dict[str, Array]:
+    """Derivatives by nodes whose y was overwritten by the node that read it: where y lay, once that has run.
+
+    There they are before anything is copied.
+    """
+    return {
+        name: acts.memo[reader][..., columns]
+        for name, (reader, columns) in step.written.items()
+        if in_place(nnet.component_of(reader), reader, step, acts) and nnet.component_of(name).TAKES_COLUMNS
+    }
+
+
+def _count(
+    nnet: Nnet, step: Recurrence, acts: Activations, changes: Mapping[str, Any], kept: Mapping[str, slice]
+) -> None:
+    """Statistics of what is going to be overwritten."""
+    for name, change in changes.items():
+        component, rows = nnet.component_of(name), kept[name]
+        learns = change is not None and rows.start < rows.stop
+        if learns and in_place(component, name, step, acts) and component.learning_rate != 0:
+            component.count_in(change, acts.memo[name][rows])
+
+
+def _learning(
+    component: Component,
+    name: str,
     step: Recurrence,
     acts: Activations,
-    dys: Mapping[str, Array],
-    dxs: Mapping[str, Array],
-    changes: Mapping[str, Any],
-    kept: Mapping[str, slice],
-) -> None:
-    """Complete `dys`, the derivatives by outputs of the group, in the rows `kept`; fill these rows of `dxs`,
-    the derivatives by the inputs it names.
+    change: Any,
+    dy: Array,
+    rows: slice,
+) -> Work:
+    """The work that collects in `change` what a node learns from these rows of all its frames."""
+    memo, y = rows_of(acts.memo[name], rows), kept_rows(acts.y.get(name), rows)
+    if in_place(component, name, step, acts):
+        assert y is not None
+        return partial(component.update_in, change, memo, y) if component.learning_rate != 0 else _nothing
+    x, io = kept_rows(acts.x.get(name), rows), part_of(acts.io[name], rows)
+    return partial(learn, component, change, dy[rows], x, y, memo, io)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class _Derivatives:
+    """Derivatives by outputs of a group, and by inputs that come from outside, in the rows `kept` of nodes.
+
+    Those by the outputs of the nodes `lying` are there already when they are wanted.
     """
-    components = {name: nnet.component_of(name) for name in step.nodes}
+
+    dys: Mapping[str, Array]
+    dxs: Mapping[str, Array]
+    lying: Collection[str]
+    kept: Mapping[str, slice]
+
+
+def _turns_back(
+    nnet: Nnet, step: Recurrence, acts: Activations, held: _Derivatives, changes: Mapping[str, Any]
+) -> None:
+    """Complete the derivatives."""
     for turn, io in zip(reversed(step.turns), reversed(acts.turn_ios[step.nodes[0]])):
-        name, rows = turn.node, turn.rows
-        first, last = max(rows.start, kept[name].start), min(rows.stop, kept[name].stop)
+        name, rows, kept = turn.node, turn.rows, held.kept[turn.node]
+        first, last = max(rows.start, kept.start), min(rows.stop, kept.stop)
         if first >= last:
             continue
         part = slice(first - rows.start, last - rows.start)
@@ -120,15 +187,21 @@ def _turns_back(
             rows_in = rows
         else:
             rows_in, io = slice(first, last), part_of(io, part)  # noqa: PLW2901
+        component, dy = nnet.component_of(name), held.dys[name][rows_in]
         memo = rows_of(acts.memo[name], rows_in)
-        x, y = kept_rows(acts.x.get(name), rows_in), kept_rows(acts.y.get(name), rows_in)
-        dx = components[name].backward(dys[name][rows_in], x, y, memo, io, changes[name])
-        if name in dxs:
-            dxs[name][rows_in] = dx
+        if in_place(component, name, step, acts):
+            component.backward_in(dy, memo, changes[name])
+            dx = memo[..., : component.input_dim]
+        else:
+            x, y = kept_rows(acts.x.get(name), rows_in), kept_rows(acts.y.get(name), rows_in)
+            dx = component.backward(dy, x, y, memo, io, changes[name])
+        if name in held.dxs:
+            held.dxs[name][rows_in] = dx
         if turn.copies and not whole:
             dx = _among_zeros(dx, part, len(turn.frames))
         for c in turn.copies:
-            add_back(c, dx, dys[c.source])
+            if c.source not in held.lying:
+                add_back(c, dx, held.dys[c.source])
 
 
 def kept_rows(x: Array | None, rows: slice) -> Array | None:

@@ -1,20 +1,25 @@
 """Gates of recurrent cells: LSTM and GRU cells forwards and backwards, sums for self-repair.
 
-v (T, N, 5, C) holds the nonlinearities of an LSTM cell in Kaldi's order:
-i, f, g = tanh(c_part), o, h = tanh(c).
+An LSTM cell is computed in a room (T, N, 6C), with masks (T, N, 6C + 3), that holds what it reads: the parts
+of i, f, c and o, c_prev, the masks; the last C columns are free. The nonlinearities i, f, g = tanh(c_part)
+and o take the place of their parts, h = tanh(c) the free one; the derivatives take the place of both.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from nnet.backend import Array, array_module
 from nnet.kernels.launch import elementwise, on_device, rows_apart
+from nnet.kernels.rows import joined
 from nnet.kernels.sums import column_products
 
 Masks = tuple[Array, Array, Array] | None
 
 I, F, G, O, H = range(5)  # noqa: E741  the gates have these names
+SIGMOIDS = (I, F, O)
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
@@ -27,115 +32,129 @@ def sigmoid(x: Array, out: Array | None = None) -> Array:
     return xp.reciprocal(y, out=y)
 
 
-def lstm_forward(x: Array, W: Array, use_dropout: bool) -> tuple[Array, Array]:
-    """v (T, N, 5, C) and y (T, N, 2C) = (c, m) from x: parts of i, f, c, o, then c_prev, then three masks.
+class Cells(NamedTuple):
+    """The columns of a room, each (T, N, C), but the masks of i, f and o, (T, N, 1)."""
+
+    i: Array
+    f: Array
+    g: Array
+    o: Array
+    c_prev: Array
+    h: Array
+    masks: Masks
+
+    def acting(self) -> tuple[Array, Array]:
+        """The gates i and f as they act."""
+        return (self.i, self.f) if self.masks is None else (self.i * self.masks[0], self.f * self.masks[1])
+
+
+def cells(room: Array, C: int, use_dropout: bool) -> Cells:
+    """Views of what lies in a room."""
+    i, f, g, o, c_prev = (room[..., k * C : (k + 1) * C] for k in range(5))
+    masks = room[..., 5 * C : 5 * C + 1], room[..., 5 * C + 1 : 5 * C + 2], room[..., 5 * C + 2 : 5 * C + 3]
+    return Cells(i, f, g, o, c_prev, room[..., -C:], masks if use_dropout else None)
+
+
+def lstm_forward(room: Array, y: Array, W: Array, use_dropout: bool) -> None:
+    """Put the nonlinearities into the room, and (c, m) into y (T, N, 2C).
 
     W (3, C) are the peepholes into i, f and o; the masks, with `use_dropout`, scale the gates i, f and o.
     """
-    xp, C = array_module(x), W.shape[1]
-    T, N, _ = x.shape
-    v, y = xp.empty((T, N, 5, C), x.dtype), xp.empty((T, N, 2 * C), x.dtype)
-    if on_device(x):
-        x, apart = rows_apart(x)
-        elementwise(x, "cells", "lstm", T * N * C, v, y, x, apart, W, np.int32(use_dropout), np.int32(C))
-        return v, y
-    parts, c_prev, masks = split(x, C, use_dropout)
-    gates = v[:, :, :2]
-    xp.multiply(c_prev[:, :, None], W[:2], out=gates)
-    gates += parts[:, :, :2]
+    xp, C = array_module(room), W.shape[1]
+    if on_device(room):
+        size = room.shape[0] * room.shape[1] * C
+        how = W, np.int32(use_dropout), np.int32(C)
+        elementwise(room, "cells", "lstm", size, *_in_place(room), *_in_place(y), *how)
+        return
+    at = cells(room, C, use_dropout)
+    c, m, spare = y[..., :C], y[..., C:], at.h
+    i, f, o = at.i, at.f, at.o
+    i += xp.multiply(at.c_prev, W[0], out=spare)
+    f += xp.multiply(at.c_prev, W[1], out=spare)
+    gates = room[..., : 2 * C]
     sigmoid(gates, out=gates)
-    xp.tanh(parts[:, :, 2], out=v[:, :, G])
-    i, f, o_scale = scaled(v, masks)
-    c, m = y[..., :C], y[..., C:]
-    xp.multiply(f, c_prev, out=c)
-    c += i * v[:, :, G]
-    o = xp.multiply(c, W[2], out=v[:, :, O])
-    o += parts[:, :, 3]
+    xp.tanh(at.g, out=at.g)
+    i, f = at.acting()
+    xp.multiply(f, at.c_prev, out=c)
+    c += xp.multiply(i, at.g, out=spare)
+    o += xp.multiply(c, W[2], out=spare)
     sigmoid(o, out=o)
-    xp.multiply(o, xp.tanh(c, out=v[:, :, H]), out=m)
-    if o_scale is not None:
-        m *= o_scale
-    return v, y
+    xp.multiply(o, xp.tanh(c, out=at.h), out=m)
+    if at.masks is not None:
+        m *= at.masks[2]
 
 
-def split(x: Array, C: int, use_dropout: bool) -> tuple[Array, Array, Masks]:
-    """Parts (T, N, 4, C), c_prev (T, N, C) and three masks (T, N, 1) or None: views of the cell's input."""
-    parts = x[..., : 4 * C].reshape(*x.shape[:2], 4, C)
-    return parts, x[..., 4 * C : 5 * C], masks_of(x[..., 5 * C :]) if use_dropout else None
+def _in_place(x: Array) -> tuple[Array, np.int64]:
+    """What `rows_apart` says of an array that a kernel is to change; ValueError if it would be a copy."""
+    same, apart = rows_apart(x)
+    if same is not x:
+        raise ValueError(f"rows of an array {x.shape} with strides {x.strides} are not evenly spaced")
+    return x, apart
 
 
-def masks_of(columns: Array) -> tuple[Array, Array, Array]:
-    """Three columns (T, N, 3) as masks (T, N, 1)."""
-    return columns[..., :1], columns[..., 1:2], columns[..., 2:]
+def lstm_backward(dy: Array, room: Array, W: Array, use_dropout: bool, repair: Array | None) -> None:
+    """Turn a room from forward into derivatives for dy (T, N, 2C): by all that the cell read, zero by masks.
 
-
-def scaled(v: Array, masks: Masks) -> tuple[Array, Array, Array | None]:
-    """The gates i and f as they act, and the mask of o."""
-    if masks is None:
-        return v[:, :, I], v[:, :, F], None
-    return v[:, :, I] * masks[0], v[:, :, F] * masks[1], masks[2]
-
-
-def lstm_backward(
-    dy: Array, v: Array, held: Array, W: Array, use_dropout: bool, repair: Array | None
-) -> Array:
-    """dx: derivatives by the parts of i, f, c and o, by c_prev, zeros for masks; dy is (T, N, 2C).
-
-    `held` are the last columns of x, c_prev and the masks, which is all of x that is needed.
-
-    `repair` (5, C) pulls each nonlinearity towards zero, by repair (2v - 1) for sigmoids, repair v for tanhs.
+    c_prev is then in the last C columns, for `peephole_sums`. `repair` (5, C) pulls each nonlinearity towards
+    zero, by repair (2v - 1) for sigmoids, repair v for tanhs.
     """
-    T, N, _, C = v.shape
-    if not on_device(v):
-        dx = _lstm_backward(dy, v, held, W, use_dropout, repair).reshape(T, N, -1)
-        return np.concatenate([dx, np.zeros((T, N, 3), dx.dtype)], axis=-1) if use_dropout else dx
-    (held, apart), (dy, dy_apart) = rows_apart(held), rows_apart(dy)
-    dx = array_module(v).empty((T, N, 4 * C + held.shape[-1]), v.dtype)
-    inputs = dx, np.int64(dx.shape[-1]), dy, dy_apart, v, held, apart, W
+    C = W.shape[1]
+    if not on_device(room):
+        _lstm_backward(dy, room, W, use_dropout, repair)
+        return
     how = (W if repair is None else repair), np.int32(repair is not None), np.int32(use_dropout), np.int32(C)
-    elementwise(v, "cells", "lstm_back", T * N * C, *inputs, *how)
-    return dx
+    size = room.shape[0] * room.shape[1] * C
+    elementwise(room, "cells", "lstm_back", size, *_in_place(room), *rows_apart(dy), W, *how)
+    if use_dropout:  # after the launch: threads of a row share its masks
+        room[..., 5 * C : -C] = 0
 
 
-def _lstm_backward(
-    dy: Array, v: Array, held: Array, W: Array, use_dropout: bool, repair: Array | None
-) -> Array:
-    """The first five parts of dx, (T, N, 5, C), by numpy."""
-    xp, C = array_module(v), v.shape[-1]
-    c_prev, masks = held[..., :C], masks_of(held[..., C:]) if use_dropout else None
-    dx = slopes(v)  # becomes the derivatives in place: fresh memory costs more than the arithmetic
-    spare = xp.empty(c_prev.shape, dy.dtype)
-    i, f, o_scale = scaled(v, masks)
-    dm = dy[..., C:] if o_scale is None else dy[..., C:] * o_scale
-    do = dx[:, :, O]
-    do *= dm
-    do *= v[:, :, H]
-    pull(do, v, O, repair, spare)
-    dc = dm * v[:, :, O]
-    dc *= dx[:, :, H]
+def _lstm_backward(dy: Array, room: Array, W: Array, use_dropout: bool, repair: Array | None) -> None:
+    """The same by numpy, for few rows at a time: the arrays that it needs are to stay in a cache."""
+    xp, C = array_module(room), W.shape[1]
+    at = cells(room, C, use_dropout)
+    i_mask, f_mask, o_mask = at.masks or (None, None, None)
+    dc, d, dg, spare = xp.empty((4, *at.h.shape), room.dtype)
+    dm = masked(dy[..., C:], o_mask)
+    xp.multiply(dm, at.o, out=dc)
+    slope(at.o, O, out=d)
+    d *= dm
+    d *= at.h
+    pull(d, at.o, O, repair, spare, out=at.o)
+    dc *= slope(at.h, H, out=d)
     dc += dy[..., :C]
-    dc += xp.multiply(do, W[2], out=spare)
-    pull(dc, v, H, repair, spare)
-    dx[:, :, :3] *= dc[:, :, None]
-    dx[:, :, I] *= v[:, :, G] if masks is None else v[:, :, G] * masks[0]
-    dx[:, :, F] *= c_prev if masks is None else c_prev * masks[1]
-    dx[:, :, G] *= i
-    for part in (I, F, G):
-        pull(dx[:, :, part], v, part, repair, spare)
-    dc_prev = xp.multiply(dc, f, out=dx[:, :, 4])
-    for gate in (I, F):
-        dc_prev += xp.multiply(dx[:, :, gate], W[gate], out=spare)
-    return dx
+    dc += xp.multiply(at.o, W[2], out=spare)
+    pull(dc, at.h, H, repair, spare)
+    at.h[...] = at.c_prev
+    i, f = at.acting()
+    dc_prev = xp.multiply(dc, f, out=at.c_prev)
+    slope(at.g, G, out=dg)
+    dg *= dc
+    dg *= i
+    for gate, k, other in ((at.i, I, masked(at.g, i_mask)), (at.f, F, masked(at.h, f_mask))):
+        slope(gate, k, out=d)
+        d *= dc
+        d *= other
+        pull(d, gate, k, repair, spare, out=gate)
+        dc_prev += xp.multiply(gate, W[k], out=spare)
+    pull(dg, at.g, G, repair, spare, out=at.g)
+    if use_dropout:
+        room[..., 5 * C : -C] = 0
 
 
-def peephole_sums(dx: Array, c_prev: Array, c: Array) -> tuple[Array, Array]:
-    """What the peepholes into i and f, (2, C), and into o, (C,), get of dx as `lstm_backward` gives it."""
+def masked(x: Array, mask: Array | None) -> Array:
+    """x times the mask, if there is one."""
+    return x if mask is None else x * mask
+
+
+def peephole_sums(room: Array, c: Array) -> tuple[Array, Array]:
+    """What the peepholes into i and f, (2, C), and into o, (C,), get of a room after `lstm_backward`."""
     T, N, C = c.shape
-    d = dx[..., : 5 * C].reshape(T, N, 5, C)
-    if on_device(dx):
+    d, c_prev = room[..., : 4 * C].reshape(T, N, 4, C), room[..., -C:]
+    if on_device(room):
         both = (d[:, :, :2] * c_prev[:, :, None]).sum(axis=(0, 1))
         return both, (d[:, :, O] * c).sum(axis=(0, 1))
-    xp = array_module(dx)
+    xp = array_module(room)
     return xp.einsum("tnkc,tnc->kc", d[:, :, :2], c_prev), xp.einsum("tnc,tnc->c", d[:, :, O], c)
 
 
@@ -186,31 +205,42 @@ def gru_da(dy: Array, y: Array, z: Array) -> Array:
     return da
 
 
-def slopes(v: Array) -> Array:
-    """Derivatives of the five nonlinearities from their values: v (1 - v) or 1 - v^2."""
+def slope(v: Array, k: int, out: Array) -> Array:
+    """The derivative of nonlinearity k from its values v: v (1 - v) or 1 - v^2."""
     xp = array_module(v)
-    s = v * v
-    for sigmoids in (slice(0, 2), O):
-        xp.subtract(v[:, :, sigmoids], s[:, :, sigmoids], out=s[:, :, sigmoids])
-    xp.subtract(1, s[:, :, G::2], out=s[:, :, G::2])
-    return s
+    xp.multiply(v, v, out=out)
+    return xp.subtract(v if k in SIGMOIDS else 1, out, out=out)
 
 
-def pull(d: Array, v: Array, k: int, repair: Array | None, spare: Array) -> None:
-    """Subtract from d, the derivative at the input of nonlinearity k, what self-repair asks for."""
+def pull(d: Array, v: Array, k: int, repair: Array | None, spare: Array, out: Array | None = None) -> None:
+    """Subtract from d, the derivative at the input of nonlinearity k, what self-repair asks for.
+
+    The result goes to `out`, if given, which may be v.
+    """
+    out = d if out is None else out
     if repair is None:
+        if out is not d:
+            out[...] = d
         return
-    is_sigmoid = k in (I, F, O)
-    d -= array_module(v).multiply(v[:, :, k], repair[k] * (2 if is_sigmoid else 1), out=spare)
-    if is_sigmoid:
-        d += repair[k]
+    xp = array_module(v)
+    xp.multiply(v, repair[k] * (2 if k in SIGMOIDS else 1), out=spare)
+    xp.subtract(d, spare, out=out)
+    if k in SIGMOIDS:
+        out += repair[k]
 
 
-def lstm_sums(v: Array) -> tuple[Array, Array]:
-    """Sums over frames of the values and of the derivatives of the five nonlinearities, each (5, C)."""
-    K, C = v.shape[2:]
-    rows = v.reshape(-1, K * C)
-    total, square = v.sum(axis=(0, 1)), column_products(rows, rows).reshape(K, C)
+def lstm_sums(room: Array, C: int) -> tuple[Array, Array]:
+    """Sums over frames of the values and of the derivatives of the five nonlinearities, each (5, C).
+
+    For a room as `lstm_forward` leaves it; c_prev is summed along, so that rows are read as they lie.
+    """
+    rows = room.reshape(-1, room.shape[-1])
+    total, square = (_nonlinearities(a, C) for a in (rows.sum(axis=0), column_products(rows, rows)))
     deriv = total - square
-    deriv[G::2] = v.shape[0] * v.shape[1] - square[G::2]
+    deriv[G::2] = len(rows) - square[G::2]
     return total, deriv.clip(0, None)
+
+
+def _nonlinearities(columns: Array, C: int) -> Array:
+    """Of one number for each column of a room those of the five nonlinearities, (5, C)."""
+    return joined([columns[: 4 * C], columns[-C:]]).reshape(5, C)

@@ -26,17 +26,30 @@ def test_the_lstm_kernels_do_what_numpy_does(rng, device, C, use_dropout, repair
         x[..., 5 * C :] = rng.integers(0, 2, (T, N, 3))
     W, dy = normal(rng, 3, C), normal(rng, T, N, 2 * C)
     repair = np.abs(normal(rng, 5, C)) if repairs else None
-    v, y = gates.lstm_forward(x, W, use_dropout)
-    wide = to_device(normal(rng, T, N, x.shape[2] + 4))  # the cell's input lies in wider rows
-    wide[:, :, 2:-2] = to_device(x)
-    v_there, y_there = gates.lstm_forward(wide[:, :, 2:-2], to_device(W), use_dropout)
-    same(v_there, v)
+    room, y = room_of(x, C), np.empty_like(dy)
+    gates.lstm_forward(room, y, W, use_dropout)
+    wide = to_device(normal(rng, T, N, room.shape[2] + 4))  # rows of a room and of y lie in wider ones
+    there, y_there = wide[:, :, 2:-2], to_device(normal(rng, T, N, 2 * C + 3))[:, :, 3:]
+    there[...] = to_device(room_of(x, C))
+    gates.lstm_forward(there, y_there, to_device(W), use_dropout)
+    same(there, room)
     same(y_there, y)
-    dx = gates.lstm_backward(dy, v, x[..., 4 * C :], W, use_dropout, repair)
-    there = None if repair is None else to_device(repair)
-    arrays = to_device(dy), v_there, wide[:, :, 2 + 4 * C : -2], to_device(W)
-    same(gates.lstm_backward(*arrays, use_dropout, there), dx)
-    assert dx.shape == x.shape and not dx[..., 5 * C :].any()
+    same(gates.lstm_sums(there[...].copy(), C)[1], gates.lstm_sums(room, C)[1])
+    gates.lstm_backward(dy, room, W, use_dropout, repair)
+    how = use_dropout, None if repair is None else to_device(repair)
+    gates.lstm_backward(to_device(dy), there, to_device(W), *how)
+    same(there, room)
+    assert not room[..., 5 * C : -C].any()
+    np.testing.assert_array_equal(room[..., -C:], x[..., 4 * C : 5 * C])
+    for ours, theirs in zip(
+        gates.peephole_sums(there, y_there[..., :C]), gates.peephole_sums(room, y[..., :C])
+    ):
+        same(ours, theirs)
+
+
+def room_of(x, C):
+    """x and C free columns."""
+    return np.concatenate([x, np.full((T, N, C), np.nan, x.dtype)], axis=-1)
 
 
 @pytest.mark.parametrize("C", [1, 7, 150])
@@ -54,8 +67,14 @@ def test_the_gru_kernels_do_what_numpy_does(rng, device, C):
     same(gates.gru_da(dy, y, x[..., :C]), da)
 
 
-def test_rows_that_are_not_evenly_spaced_are_copied(rng, device):
+def test_rows_that_are_not_evenly_spaced_are_copied_if_only_read_and_refused_as_a_room(rng, device):
     C = 4
-    x, W = normal(rng, 3, N, 5 * C), normal(rng, 3, C)
-    v, _ = gates.lstm_forward(x[::2], W, False)
-    same(gates.lstm_forward(to_device(x)[::2], to_device(W), False)[0], v)
+    x, W, dy = normal(rng, T, N, 5 * C), normal(rng, 3, C), normal(rng, 2 * T, N, 2 * C)
+    room, y = room_of(x, C), np.empty((T, N, 2 * C), np.float32)
+    gates.lstm_forward(room, y, W, False)
+    there = to_device(room)
+    gates.lstm_backward(dy[::2], room, W, False, None)
+    gates.lstm_backward(to_device(dy)[::2], there, to_device(W), False, None)
+    same(there, room)
+    with pytest.raises(ValueError, match="not evenly spaced"):
+        gates.lstm_forward(to_device(normal(rng, 2 * T, N, 6 * C))[::2], to_device(y), to_device(W), False)
