@@ -265,9 +265,19 @@ class LogSoftmax(Activation):
     """y = x - log sum exp x per row. Only the statistics of the output derivative are kept."""
 
     TYPE = "LogSoftmaxComponent"
+    OVERWRITES = True
 
     def forward(self, x: Array, io: Io) -> tuple[Array, None]:
         return softmax.log_softmax(x), None
 
-    def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
-        return softmax.log_softmax_backward(dy, y)
+    def backward(
+        self,
+        dy: Array,
+        x: Array,
+        y: Array,
+        memo: Any,
+        io: Io,
+        delta: Self | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        return softmax.log_softmax_backward(dy, y, out)

@@ -14,12 +14,13 @@ from nnet.aside import Work, aside, at_once
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io
 from nnet.graph import turns
-from nnet.graph.copying import Gradients, check_input, gather
+from nnet.graph.copying import Gradients, gather
 from nnet.graph.limits import Times, inside, is_all, part_of, zeroed
 from nnet.graph.network import Nnet
 from nnet.graph.plan import Plan
 from nnet.graph.reads import same_frames
-from nnet.graph.steps import Apply, Output, Recurrence, Step, members
+from nnet.graph.steps import Apply, Output, Step, members
+from nnet.graph.wanted import check_derivs, check_inputs, wanted
 
 
 class Keep(Enum):
@@ -83,7 +84,7 @@ def forward(
     when last read; after Keep.OUTPUTS neither `backward` nor `store_stats` can follow.
     Raises ValueError if an input is missing or has the wrong shape.
     """
-    acts = Activations(plan, _check_inputs(nnet, plan, inputs), seed, keep)
+    acts = Activations(plan, check_inputs(nnet, plan, inputs), seed, keep)
     acts.y.update((name, inputs[name]) for name in plan.request.inputs)
     acts.shapes.update((name, inputs[name].shape) for name in plan.request.inputs)
     like = next(iter(inputs.values()))
@@ -141,7 +142,7 @@ def _forget_needless(nnet: Nnet, step: Step, done: Collection[str], acts: Activa
     """Free what no backward pass reads: an array goes when no x or y that is kept is a view of it."""
     for name in () if isinstance(step, Output) else members(step):
         if "x" not in nnet.component_of(name).NEEDS:
-            acts.x.pop(name)
+            acts.x.pop(name, None)
     for name in done:
         if name in acts.io and "y" not in nnet.component_of(name).NEEDS:  # an input has none
             acts.y.pop(name)
@@ -171,17 +172,17 @@ def backward(
     its namesake there, once for all frames; components of learning rate 0 do not. What no such component and
     no wanted input needs is not computed. With `deriv_times` (first, last) derivatives by the output of any
     node at other frames count as zero. Activations kept FOR_BACKWARD are gone afterwards, and the entries of
-    `output_derivs` with them.
+    `output_derivs` with them, whose arrays are overwritten.
     Raises ValueError for a derivative of the wrong shape.
     """
-    wants = _wants(nnet, plan, delta, want_input_derivs)
-    _check_derivs(acts, output_derivs)
+    wants = wanted(nnet, plan, delta, want_input_derivs)
+    check_derivs(acts, output_derivs)
     grads = Gradients(acts.shapes)
     on_host = all(array_module(dy) is np for dy in output_derivs.values())
     with aside(delta is not None and on_host) as later:
         for step in reversed(plan.steps):
             if isinstance(step, Output):
-                _output_back(step, output_derivs, grads, wants, deriv_times)
+                _output_back(step, acts, output_derivs, grads, wants, deriv_times)
                 if acts.keep is Keep.FOR_BACKWARD:
                     acts.outputs.pop(step.node)
                     output_derivs.pop(step.node, None)
@@ -200,6 +201,7 @@ def backward(
 
 def _output_back(
     step: Output,
+    acts: Activations,
     output_derivs: Mapping[str, Array],
     grads: Gradients,
     wants: Collection[str],
@@ -209,7 +211,7 @@ def _output_back(
         dy = _limited(output_derivs[step.node], step.t_out, deriv_times)
         for c in step.gather.copies:
             if c.source in wants:
-                grads.add(c, dy)
+                grads.add(c, dy, acts.keep is Keep.FOR_BACKWARD and len(step.gather.copies) == 1)
 
 
 def _limited(dy: Array, frames: Sequence[int], deriv_times: Times | None) -> Array:
@@ -261,43 +263,3 @@ def _spread(dx: Array, T: int, rows: slice) -> Array:
     whole = array_module(dx).zeros((T, *dx.shape[1:]), dx.dtype)
     whole[rows] = dx
     return whole
-
-
-def _wants(
-    nnet: Nnet, plan: Plan, delta: Mapping[str, Component] | None, want_input_derivs: Collection[str]
-) -> set[str]:
-    """The nodes whose derivative is needed: inputs asked for, components that learn, and what reads these."""
-    wants = set(want_input_derivs)
-    if unknown := wants - set(plan.request.inputs):
-        raise ValueError(
-            f"derivatives by {', '.join(sorted(unknown))} are wanted, which the plan is not given"
-        )
-    for step in plan.steps:
-        if isinstance(step, Apply):
-            learns = turns.learns(nnet, step.node, delta)
-            if learns or any(c.source in wants for c in step.gather.copies):
-                wants.add(step.node)
-        elif isinstance(step, Recurrence):
-            sources = (c.source for g in step.gathers.values() for c in g.copies)
-            if any(s in wants for s in sources) or any(turns.learns(nnet, n, delta) for n in step.nodes):
-                wants.update(step.nodes)
-    return wants
-
-
-def _check_inputs(nnet: Nnet, plan: Plan, inputs: Mapping[str, Array]) -> int:
-    """The number of sequences, after the checks that `forward` promises."""
-    for name, frames in plan.request.inputs.items():
-        if name not in inputs:
-            raise ValueError(f"the input {name} is missing; there is only {', '.join(inputs) or 'nothing'}")
-        check_input(name, inputs[name], len(frames), nnet.dim(name))
-    sizes = {name: inputs[name].shape[1] for name in plan.request.inputs}
-    if len(set(sizes.values())) != 1:
-        raise ValueError(f"inputs of one minibatch have different numbers of sequences: {sizes}")
-    return int(next(iter(sizes.values())))
-
-
-def _check_derivs(acts: Activations, output_derivs: Mapping[str, Array]) -> None:
-    for name, dy in output_derivs.items():
-        y = acts.output(name)
-        if dy.shape != y.shape:
-            raise ValueError(f"the derivative by {name} has shape {dy.shape}, the output {y.shape}")

@@ -78,8 +78,9 @@ class Recurrence:
     """A group of nodes that depend on each other through delays, run in turns.
 
     `gathers` copy what comes from outside the group, for all frames at once; the turns copy the rest. The x
-    of a node in `views` is not copied: it is the rows that its only copy names. Nor is the y of a node in
-    `written`: it is those columns of the x of that reader.
+    of a node in `views` is not copied: it is the rows and columns that its only copy names. Nor is the y of a
+    node in `written`: it is those columns of the x of that reader. The x of a node `alone` may be overwritten
+    by it: nobody else reads any of it, later.
     """
 
     nodes: tuple[str, ...]

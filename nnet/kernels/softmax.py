@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.kernels.blocks import apply
+from nnet.kernels.blocks import apply, blocks
 from nnet.kernels.compiled import compiled
 from nnet.kernels.launch import THREADS, kernel, on_device
 
@@ -33,13 +33,17 @@ def _log_softmax(x: Array, out: Array) -> None:
     out -= log_sum
 
 
-def log_softmax_backward(dy: Array, y: Array) -> Array:
-    """dx = dy - exp(y) sum(dy) over the last axis."""
+def log_softmax_backward(dy: Array, y: Array, out: Array | None = None) -> Array:
+    """dx = dy - exp(y) sum(dy) over the last axis; on the host in `out`, which may be dy, if given."""
     xp = array_module(y)
     if on_device(y) and y.size and y.flags.c_contiguous and dy.flags.c_contiguous and dy.dtype == y.dtype:
         dx = xp.empty_like(y)
         _by_rows("log_softmax_back", dx, dy, y)
         return dx
+    if out is not None and not on_device(y):
+        for at in blocks(y):  # the last write is to what a cache holds, not to fresh memory
+            out[at] = log_softmax_backward(dy[at], y[at])
+        return out
     if y.size and (run := compiled("log_softmax_back", dy, y)):
         dx = np.empty_like(y)
         run(dy, y, dx, y.size // y.shape[-1], y.shape[-1])

@@ -28,11 +28,11 @@ class Value:
 def linear(output: Array, target: Target, with_derivative: bool = True) -> Value:
     """sum of target * output; on a log-softmax output with posteriors this is the log-likelihood.
 
-    `output` is (T, N, D). The weight is the sum of the target's values; the derivative is the target itself.
+    `output` is (T, N, D). The weight is the sum of the target's values; the derivative is the target.
     """
     _check_dims(output, target)
     if isinstance(target, DenseTarget):
-        derivative = target.values if with_derivative else None
+        derivative = target.values.copy() if with_derivative else None  # a backward pass may overwrite it
         total = (output * target.values).sum(dtype=np.float64)
         return Value(total, target.values.sum(dtype=np.float64), derivative)
     xp = array_module(output)

@@ -112,3 +112,50 @@ def test_outputs_alone_are_the_same():
         forward(trial.nnet, trial.plan, trial.inputs, 3, keep).output() for keep in (Keep.ALL, Keep.OUTPUTS)
     )
     np.testing.assert_array_equal(kept, lean)
+
+
+PROJECTED = """input-node name=input dim=4
+component name=W type=LinearComponent input-dim=7 output-dim=16
+component name=lstm type=LstmNonlinearityComponent cell-dim=4 use-dropout=false
+component name=trunc type=BackpropTruncationComponent dim=7 recurrence-interval=3
+component name=rp type=NaturalGradientAffineComponent input-dim=4 output-dim=5
+component-node name=W component=W input=Append(input, IfDefined(Offset(r_back, -3)))
+component-node name=lstm component=lstm input=Append(W, IfDefined(Offset(c_back, -3)))
+dim-range-node name=c input-node=lstm dim-offset=0 dim=4
+dim-range-node name=m input-node=lstm dim-offset=4 dim=4
+component-node name=rp component=rp input=m
+dim-range-node name=r input-node=rp dim-offset=0 dim=3
+component-node name=trunc component=trunc input=Append(c, r)
+dim-range-node name=c_back input-node=trunc dim-offset=0 dim=4
+dim-range-node name=r_back input-node=trunc dim-offset=4 dim=3
+output-node name=output input=rp
+"""
+
+
+@pytest.fixture
+def projected() -> Trial:
+    return Trial(network(PROJECTED), {"input": range(-4, 9)}, range(0, 9), n=3)
+
+
+def test_a_projection_reads_columns_of_the_cell_where_they_lie(projected):
+    acts = forward(projected.nnet, projected.plan, projected.inputs)
+    assert np.shares_memory(acts.x["rp"], acts.y["lstm"])
+    np.testing.assert_array_equal(acts.x["rp"], acts.y["lstm"][:, :, 4:])
+
+
+@pytest.mark.parametrize("times", [None, (1, 5)])
+def test_a_cell_with_a_projection_gives_the_same_in_place(projected, times):
+    assert works_in_place(projected)
+    assert all(np.any(a) for a in assert_same(projected, times=times)[:4])
+
+
+def test_derivatives_of_a_cell_with_a_projection_match_differences(projected):
+    projected.nnet.components["lstm"].self_repair_config[5:] = 0
+    projected.check_input("input")
+    assert projected.check_parameters() == 4
+
+
+def test_an_input_that_is_copied_turn_by_turn_is_not_kept(projected):
+    acts = forward(projected.nnet, projected.plan, projected.inputs, keep=Keep.FOR_BACKWARD)
+    assert acts.x.keys() == {"W", "rp"}
+    assert forward(projected.nnet, projected.plan, projected.inputs).x.keys() >= {"trunc", "lstm"}

@@ -90,6 +90,17 @@ def test_a_backward_pass_frees_what_it_has_read(trial):
     assert set(acts.y) <= set(trial.inputs)
 
 
+def test_a_pass_that_frees_puts_the_derivative_of_log_softmax_in_place_of_the_given_one():
+    text = DEEP.replace("output-node name=output input=soft", "output-node name=output input={}")
+    for output, overwritten in (("soft", True), ("Sum(soft, soft)", False)):
+        trial = Trial(network(text.format(output)), {"input": range(-3, 12)}, range(0, 6), n=3)
+        for keep in (Keep.ALL, Keep.FOR_BACKWARD):
+            given = trial.w.copy()
+            acts = forward(trial.nnet, trial.plan, trial.inputs, keep=keep)
+            backward(trial.nnet, trial.plan, acts, {"output": given}, want_input_derivs=("input",))
+            assert np.array_equal(given, trial.w) == (keep is Keep.ALL or not overwritten)
+
+
 def assert_same_arrays(a: dict, b: dict) -> None:
     assert a.keys() == b.keys()
     assert all(np.array_equal(a[name], b[name]) for name in a)

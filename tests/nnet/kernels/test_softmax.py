@@ -19,6 +19,14 @@ def test_the_host_does_what_the_formula_says(rng, host, shape):
     np.testing.assert_allclose(dx, dy - p * dy.sum(-1, keepdims=True), atol=1e-12)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 300])
+def test_the_derivative_may_take_the_place_of_the_one_it_is_made_from(rng, host, rows):
+    y, dy = rng.standard_normal((2, rows, 2, 513)).astype(np.float32)
+    expected = softmax.log_softmax_backward(dy, y)
+    assert softmax.log_softmax_backward(dy, y, out=dy) is dy
+    np.testing.assert_array_equal(dy, expected)
+
+
 @pytest.mark.parametrize("spread", [1e-3, 1, 30, 200])
 def test_single_precision_is_close_to_double(rng, host, spread):
     x, dy = (rng.standard_normal((20, 7, 531)).astype(np.float32) * s for s in (spread, 1))

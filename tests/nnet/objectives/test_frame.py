@@ -59,6 +59,13 @@ def test_the_linear_objective_is_the_sum_of_weighed_outputs(output, sparse):
     )
 
 
+def test_the_derivative_may_be_overwritten_and_the_target_stays(output, sparse):
+    target = as_dense(sparse)
+    derivative = linear(output, target).derivative
+    assert np.array_equal(derivative, target.values)
+    assert not np.shares_memory(derivative, target.values)
+
+
 def test_the_quadratic_objective_counts_rows(output):
     target = DenseTarget(tuple(range(T)), np.ones((T, N, D)))
     value = quadratic(output, target)
