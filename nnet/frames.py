@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -30,6 +31,12 @@ def as_rows(positions: Sequence[int]) -> Rows:
     if step > 0 and list(positions) == list(range(first, positions[-1] + 1, step)):
         return slice(first, positions[-1] + 1, step)
     return np.asarray(positions, dtype=np.intp)
+
+
+def rows_around(rows: slice, blocks: Sequence[slice]) -> slice | None:
+    """Which of the `blocks` of rows, which rise, holds all of `rows`; None if none does."""
+    at = bisect_right(blocks, rows.start, key=lambda block: block.start) - 1
+    return blocks[at] if at >= 0 and rows.stop <= blocks[at].stop else None
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 
+from nnet.frames import rows_around
 from nnet.graph.groups import Blocks, blocks
 from nnet.graph.lower import Lowering, Move
 from nnet.graph.network import Nnet
@@ -38,7 +39,7 @@ def recurrence(nnet: Nnet, group: Sequence[str], required: Required, lowering: L
     turns = _turns(order, frames, inner, lowering)
     written = _written(inner, views, frames, lowering)
     alone = frozenset(set(nodes) - views.keys() - _shared(nnet, group, written, lowering))
-    return Recurrence(tuple(nodes), frames, gathers, views, written, alone, tuple(turns))
+    return Recurrence(tuple(nodes), frames, gathers, views, written, alone, _within(turns), tuple(turns))
 
 
 def _is_columns(nnet: Nnet, name: str, g: Gather, rows: int) -> bool:
@@ -66,6 +67,20 @@ def _shared(
         for source, (reader, _) in written.items()
         if source in read or "y" in nnet.component_of(source).NEEDS
     }
+
+
+def _within(turns: Sequence[Turn]) -> frozenset[str]:
+    """The nodes of which no turn reads rows of more than one turn."""
+    found: dict[str, list[slice]] = {turn.node: [] for turn in turns}
+    for turn in turns:
+        found[turn.node].append(turn.rows)
+    across = {
+        c.source
+        for turn in turns
+        for c in turn.copies
+        if not isinstance(c.src, slice) or rows_around(c.src, found[c.source]) is None
+    }
+    return frozenset(found.keys() - across)
 
 
 def _check_component(nnet: Nnet, name: str, group: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from nnet.aside import Work, aside, at_once
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io
-from nnet.graph import turns
+from nnet.graph import turns, turns_back
 from nnet.graph.copying import Gradients, gather
 from nnet.graph.limits import Times, inside, is_all, part_of, zeroed
 from nnet.graph.network import Nnet
@@ -189,7 +189,7 @@ def backward(
             elif isinstance(step, Apply):
                 _apply_back(nnet, step, acts, grads, delta, wants, deriv_times, later)
             else:
-                turns.backward(nnet, step, acts, grads, delta, wants, deriv_times, later)
+                turns_back.backward(nnet, step, acts, grads, delta, wants, deriv_times, later)
             if acts.keep is Keep.FOR_BACKWARD:
                 _forget(step, members(step), acts)
     held = {name: grads.get(name) for name in want_input_derivs}

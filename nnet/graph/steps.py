@@ -80,7 +80,7 @@ class Recurrence:
     `gathers` copy what comes from outside the group, for all frames at once; the turns copy the rest. The x
     of a node in `views` is not copied: it is the rows and columns that its only copy names. Nor is the y of a
     node in `written`: it is those columns of the x of that reader. The x of a node `alone` may be overwritten
-    by it: nobody else reads any of it, later.
+    by it: nobody else reads any of it, later. Of a node `within` no turn reads rows of more than one turn.
     """
 
     nodes: tuple[str, ...]
@@ -89,6 +89,7 @@ class Recurrence:
     views: Mapping[str, Copy]
     written: Mapping[str, tuple[str, slice]]
     alone: frozenset[str]
+    within: frozenset[str]
     turns: tuple[Turn, ...]
 
 

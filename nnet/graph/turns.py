@@ -1,17 +1,13 @@
-"""Recurrent groups carried out: node after node on small blocks of frames, parameters updated once."""
+"""Recurrent groups forwards, node after node on small blocks of frames; what a node of any kind learns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from nnet.aside import Work, at_once
 from nnet.backend import Array, array_module
 from nnet.component import Component, Io, Updatable
-from nnet.graph.copying import Gradients, add_back, fill, run_copies
-from nnet.graph.limits import Times, inside, is_all, part_of, rows_of
+from nnet.graph.copying import fill, run_copies
 from nnet.graph.network import Nnet
 from nnet.graph.steps import Recurrence, Turn
 from nnet.in_place import InPlace
@@ -88,153 +84,6 @@ def _room_for_x(component: Component, name: str, step: Recurrence, acts: Activat
         return xp.empty((T, acts.n, D), like.dtype)
     acts.memo[name] = xp.empty((T, acts.n, D + component.extra_dim), like.dtype)
     return acts.memo[name][..., :D]
-
-
-def backward(
-    nnet: Nnet,
-    step: Recurrence,
-    acts: Activations,
-    grads: Gradients,
-    delta: Mapping[str, Component] | None,
-    wants: Collection[str],
-    deriv_times: Times | None,
-    later: Callable[[Work], None],
-) -> None:
-    """Derivatives turn by turn in reverse, then one update, `later`, for each node over all its frames.
-
-    With `deriv_times` only over the frames in that range: the turns of others are left out.
-    """
-    arrived = [dy for name in step.nodes if (dy := grads.get(name)) is not None]
-    if step.nodes[0] not in wants or not arrived:
-        return
-    like = arrived[0]
-    lying = _lying(nnet, step, acts)
-    dys = lying | {name: grads.owned(name, like) for name in step.nodes if name not in lying}
-    outside = {name: [c for c in g.copies if c.source in wants] for name, g in step.gathers.items()}
-    kept = {name: inside(step.frames[name], deriv_times) for name in step.nodes}
-    limited = not all(is_all(kept[name], step.frames[name]) for name in step.nodes)
-    dxs = {
-        name: _room(like, (*dys[name].shape[:2], step.gathers[name].dim), limited)
-        for name in step.nodes
-        if outside[name]
-    }
-    changes = {name: change_of(nnet, name, delta) for name in step.nodes}
-    _count(nnet, step, acts, changes, kept)
-    _turns_back(nnet, step, acts, _Derivatives(dys, dxs, lying.keys(), kept), changes)
-    for name, change in changes.items():
-        grads.pop(name)
-        for c in outside[name]:
-            grads.add(c, dxs[name])
-        dy, rows = dys.pop(name), kept[name]
-        if change is not None and rows.start < rows.stop:
-            work = _learning(nnet.component_of(name), name, step, acts, change, dy, rows)
-            (later if name in acts.plan.alone else at_once)(work)
-
-
-def _lying(nnet: Nnet, step: Recurrence, acts: Activations) -> dict[str, Array]:
-    """Derivatives by nodes whose y was overwritten by the node that read it: where y lay, once that has run.
-
-    There they are before anything is copied.
-    """
-    return {
-        name: acts.memo[reader][..., columns]
-        for name, (reader, columns) in step.written.items()
-        if in_place(nnet.component_of(reader), reader, step, acts) and nnet.component_of(name).TAKES_COLUMNS
-    }
-
-
-def _count(
-    nnet: Nnet, step: Recurrence, acts: Activations, changes: Mapping[str, Any], kept: Mapping[str, slice]
-) -> None:
-    """Statistics of what is going to be overwritten."""
-    for name, change in changes.items():
-        component, rows = nnet.component_of(name), kept[name]
-        learns = change is not None and rows.start < rows.stop
-        if learns and in_place(component, name, step, acts) and component.learning_rate != 0:
-            component.count_in(change, acts.memo[name][rows])
-
-
-def _learning(
-    component: Component,
-    name: str,
-    step: Recurrence,
-    acts: Activations,
-    change: Any,
-    dy: Array,
-    rows: slice,
-) -> Work:
-    """The work that collects in `change` what a node learns from these rows of all its frames."""
-    memo, y = rows_of(acts.memo[name], rows), kept_rows(acts.y.get(name), rows)
-    if in_place(component, name, step, acts):
-        assert y is not None
-        return partial(component.update_in, change, memo, y) if component.learning_rate != 0 else _nothing
-    x, io = kept_rows(acts.x.get(name), rows), part_of(acts.io[name], rows)
-    return partial(learn, component, change, dy[rows], x, y, memo, io)
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class _Derivatives:
-    """Derivatives by outputs of a group, and by inputs that come from outside, in the rows `kept` of nodes.
-
-    Those by the outputs of the nodes `lying` are there already when they are wanted.
-    """
-
-    dys: Mapping[str, Array]
-    dxs: Mapping[str, Array]
-    lying: Collection[str]
-    kept: Mapping[str, slice]
-
-
-def _turns_back(
-    nnet: Nnet, step: Recurrence, acts: Activations, held: _Derivatives, changes: Mapping[str, Any]
-) -> None:
-    """Complete the derivatives."""
-    for turn, io in zip(reversed(step.turns), reversed(acts.turn_ios[step.nodes[0]])):
-        name, rows, kept = turn.node, turn.rows, held.kept[turn.node]
-        first, last = max(rows.start, kept.start), min(rows.stop, kept.stop)
-        if first >= last:
-            continue
-        part = slice(first - rows.start, last - rows.start)
-        if whole := is_all(part, turn.frames):
-            rows_in = rows
-        else:
-            rows_in, io = slice(first, last), part_of(io, part)  # noqa: PLW2901
-        component, dy = nnet.component_of(name), held.dys[name][rows_in]
-        memo = rows_of(acts.memo[name], rows_in)
-        if in_place(component, name, step, acts):
-            component.backward_in(dy, memo, changes[name])
-            dx = memo[..., : component.input_dim]
-        else:
-            x, y = kept_rows(acts.x.get(name), rows_in), kept_rows(acts.y.get(name), rows_in)
-            dx = component.backward(dy, x, y, memo, io, changes[name])
-        if name in held.dxs:
-            held.dxs[name][rows_in] = dx
-        if turn.copies and not whole:
-            dx = _among_zeros(dx, part, len(turn.frames))
-        for c in turn.copies:
-            if c.source not in held.lying:
-                add_back(c, dx, held.dys[c.source])
-
-
-def kept_rows(x: Array | None, rows: slice) -> Array | None:
-    """x[rows]; None if x is no longer there."""
-    return None if x is None else x[rows]
-
-
-def _among_zeros(dx: Array, part: slice, rows: int) -> Array:
-    """dx as rows `part` of an array of `rows` rows that is zero elsewhere."""
-    whole = array_module(dx).zeros((rows, *dx.shape[1:]), dx.dtype)
-    whole[part] = dx
-    return whole
-
-
-def _room(like: Array, shape: tuple[int, ...], zero: bool) -> Array:
-    xp = array_module(like)
-    return xp.zeros(shape, like.dtype) if zero else xp.empty(shape, like.dtype)
 
 
 def change_of(nnet: Nnet, name: str, delta: Mapping[str, Component] | None) -> Any:
