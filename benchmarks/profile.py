@@ -28,6 +28,15 @@ from nnet.graph.network import Nnet
 from nnet.natural_gradient import OnlineNaturalGradient
 
 KINDS = ("forward", "backward", "update", "natural gradient")
+METHODS = {  # of components, and the kind of work that they are
+    **{kind: kind for kind in KINDS[:3]},
+    "forward_unbiased": "forward",
+    "forward_clipped": "forward",
+    "forward_in": "forward",
+    "backward_in": "backward",
+    "count_in": "update",
+    "update_in": "update",
+}
 RULES = "rules: L2, max-change, statistics, orthonormal rows"
 SHOWN = 12  # components with a row of their own
 
@@ -94,9 +103,9 @@ def profile(network: Network, xconfigs: Path, folder: Path, count: int) -> tuple
 def watch_engine(watch: Stopwatch, nnet: Nnet) -> list[tuple[Any, str, Any]]:
     """Put timers around the work of components, natural gradient and rules; what to set back."""
     for name, component in nnet.components.items():
-        for kind in KINDS[:3]:
-            if hasattr(component, kind):
-                setattr(component, kind, watch.timed(getattr(component, kind), kind, name))
+        for method, kind in METHODS.items():
+            if hasattr(component, method):
+                setattr(component, method, watch.timed(getattr(component, method), kind, name))
     undo: list[tuple[Any, str, Any]] = []
     for method in ("precondition", "projection"):
         undo.append((OnlineNaturalGradient, method, getattr(OnlineNaturalGradient, method)))
