@@ -76,9 +76,8 @@ def backward(
         grads.pop(name)
         for c in outside[name]:
             grads.add(c, dxs[name])
-        dy = dys.whole.pop(name, None)
-        if group.collects(name):
-            (later if name in acts.plan.alone else at_once)(_learning(group, name, dy))
+        work = _learning(group, name, dys.whole.pop(name, None))
+        (later if name in acts.plan.alone else at_once)(work)
 
 
 def _room(group: Group, name: str, like: Array) -> Array:
@@ -165,7 +164,9 @@ def _count(group: Group) -> None:
 
 
 def _learning(group: Group, name: str, dy: Array | None) -> Work:
-    """The work that collects what a node learns from all its rows that are kept."""
+    """The work that collects what a node learns from all its rows that are kept, if anything."""
+    if not group.collects(name):
+        return _nothing
     component, change, rows, acts = group.component(name), group.changes[name], group.kept[name], group.acts
     memo, y = rows_of(acts.memo[name], rows), kept_rows(acts.y.get(name), rows)
     if in_place(component, name, group.step, acts):

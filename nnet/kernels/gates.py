@@ -115,16 +115,7 @@ def _lstm_backward(dy: Array, room: Array, W: Array, use_dropout: bool, repair: 
     at = cells(room, C, use_dropout)
     i_mask, f_mask, o_mask = at.masks or (None, None, None)
     dc, d, dg, spare = xp.empty((4, *at.h.shape), room.dtype)
-    dm = masked(dy[..., C:], o_mask)
-    xp.multiply(dm, at.o, out=dc)
-    slope(at.o, O, out=d)
-    d *= dm
-    d *= at.h
-    pull(d, at.o, O, repair, spare, out=at.o)
-    dc *= slope(at.h, H, out=d)
-    dc += dy[..., :C]
-    dc += xp.multiply(at.o, W[2], out=spare)
-    pull(dc, at.h, H, repair, spare)
+    _back_to_c(dy[..., :C], masked(dy[..., C:], o_mask), at, W[2], repair, (dc, d, spare))
     at.h[...] = at.c_prev
     i, f = at.acting()
     dc_prev = xp.multiply(dc, f, out=at.c_prev)
@@ -140,6 +131,22 @@ def _lstm_backward(dy: Array, room: Array, W: Array, use_dropout: bool, repair: 
     pull(dg, at.g, G, repair, spare, out=at.g)
     if use_dropout:
         room[..., 5 * C : -C] = 0
+
+
+def _back_to_c(
+    dc_above: Array, dm: Array, at: Cells, w: Array, repair: Array | None, room: tuple[Array, Array, Array]
+) -> None:
+    """From derivatives by c, of what reads it, and by m: that by the part of o, in its place, and all of dc."""
+    xp, (dc, d, spare) = array_module(dm), room
+    xp.multiply(dm, at.o, out=dc)
+    slope(at.o, O, out=d)
+    d *= dm
+    d *= at.h
+    pull(d, at.o, O, repair, spare, out=at.o)
+    dc *= slope(at.h, H, out=d)
+    dc += dc_above
+    dc += xp.multiply(at.o, w, out=spare)
+    pull(dc, at.h, H, repair, spare)
 
 
 def masked(x: Array, mask: Array | None) -> Array:
