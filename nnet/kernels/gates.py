@@ -136,7 +136,7 @@ def _lstm_backward(dy: Array, room: Array, W: Array, use_dropout: bool, repair: 
 def _back_to_c(
     dc_above: Array, dm: Array, at: Cells, w: Array, repair: Array | None, room: tuple[Array, Array, Array]
 ) -> None:
-    """From derivatives by c, of what reads it, and by m: that by the part of o, in its place, and all of dc."""
+    """From derivatives by c, of what reads it, and by m: that by the part of o, in its place, and dc."""
     xp, (dc, d, spare) = array_module(dm), room
     xp.multiply(dm, at.o, out=dc)
     slope(at.o, O, out=d)
