@@ -48,7 +48,8 @@ def _input(component: Component, turn: Turn, acts: Activations, like: Array) -> 
 def _allocate(nnet: Nnet, step: Recurrence, acts: Activations, like: Array) -> None:
     """Room for x and y of all nodes, with everything in x that comes from outside the group.
 
-    What is kept for backward comes first, so that what is not leaves no gap in memory: 3 MB of an LSTM job.
+    What is kept for backward comes first, so that what is not leaves no gaps in memory. That, and inputs
+    held for a turn, made 139 to 143 MB of the 144 to 146 of an LSTM job.
     """
     xp = array_module(like)
     components = {name: nnet.component_of(name) for name in step.nodes}
