@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from nnet import cores
+from nnet.kernels import cblas
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,11 +39,11 @@ def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
 
     What the work raises is raised at the end of the block; after an exception in the block none is begun.
     """
-    if not wanted or blas_threads() != THREADS:
+    if not wanted or threads() != THREADS:
         yield at_once
         return
     queue = _Queue(_thread(os.getpid()))
-    with _blas().limit(limits=1):
+    with _one_each(), cores.computing(THREADS):
         try:
             yield queue.add
             queue.finish()
@@ -48,10 +51,18 @@ def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
             queue.abandon()
 
 
-def blas_threads() -> int:
-    """How many threads numpy's BLAS has, by the environment or by the number of cores; 1 if nobody knows."""
-    blas = _blas()
+def threads() -> int:
+    """How many threads there are for products; 1 if nobody knows."""
+    found, blas = cblas.library(), _blas()
+    if found is not None and found.shares:
+        return cores.count()
     return max((lib.num_threads for lib in blas.lib_controllers), default=1) if blas is not None else 1
+
+
+def _one_each() -> AbstractContextManager[Any]:
+    """While it lasts, products in numpy's own BLAS take one thread."""
+    blas = _blas()
+    return nullcontext() if blas is None else blas.limit(limits=1)
 
 
 @cache
@@ -93,7 +104,8 @@ class _Queue:
             future, work = self._pending.pop()
             if future.cancel():
                 _quietly(work)
-            else:
+                continue
+            with cores.computing(THREADS - 1):  # nothing is left for this thread but to share products
                 future.result()
 
     def abandon(self) -> None:

@@ -59,15 +59,20 @@ class Windows:
 class Columns:
     """The matrix X = [X_1 X_2 ... X_K 1], (N, D): blocks side by side, on demand a column of ones last.
 
-    A time-delay layer multiplies shifted views of one array; its update needs X only in products.
+    A time-delay layer multiplies shifted views of one array; it needs X only in products.
     """
 
     def __init__(self, blocks: Sequence[Array] | Windows, ones: bool = False):
+        self._given = blocks
         self._windows = blocks if isinstance(blocks, Windows) and blocks.pay else None
         self.blocks = tuple(blocks.views() if isinstance(blocks, Windows) else blocks)
         self.ones = ones
         self.xp = array_module(self.blocks[0])
         self.dtype = self.blocks[0].dtype
+
+    def with_ones(self) -> Columns:
+        """The same with a column of ones last."""
+        return Columns(self._given, ones=True)
 
     @property
     def shape(self) -> tuple[int, int]:

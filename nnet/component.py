@@ -97,6 +97,7 @@ class Component:
     OVERWRITES: ClassVar[bool] = False  # whether backward takes `out`, an array for dx that may be dy
 
     CLIPS: ClassVar[bool] = False  # y = max(x, 0), and backward needs y alone
+    SPLICES: ClassVar[bool] = False  # whether x may be Columns of T N rows; dx then comes from `add_back`
 
     @property
     def input_dim(self) -> int:
@@ -155,6 +156,10 @@ class Component:
         counted there. One that OVERWRITES takes `out` too, and may put dx there: dy itself, if nobody else
         reads it.
         """
+        raise NotImplementedError
+
+    def add_back(self, dy: Array, columns: slice, dx: Array, add: bool) -> None:
+        """Put into dx (T, N, D), or add to it, what `backward` has in these columns; for those that SPLICE."""
         raise NotImplementedError
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:

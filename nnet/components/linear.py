@@ -11,7 +11,7 @@ from nnet.backend import Array
 from nnet.columns import Columns
 from nnet.component import Component, Io, Updatable, common_options, config, flat, param
 from nnet.config_line import ConfigLine
-from nnet.kernels.products import times
+from nnet.kernels.products import multiply, times
 from nnet.outer import NaturalGradient, add_outer, default_rank
 from nnet.summary import matrix_info, rms_info, vector_info
 from nnet.weights import check_dims, constraint_info, positive, random_weights, split_bias, weights_and_bias
@@ -24,6 +24,7 @@ class Affine(Updatable):
     TAKES_COLUMNS: ClassVar[bool] = True
     TYPE: ClassVar[str] = "AffineComponent"
     NEEDS: ClassVar[str] = "x"
+    SPLICES: ClassVar[bool] = True
 
     W: Array = param("out in")
     b: Array = param("out")
@@ -43,19 +44,22 @@ class Affine(Updatable):
         W, b = weights_and_bias(line, rng, bias_mean=False)
         return cls(W=W, b=b, orthonormal_constraint=line.float("orthonormal-constraint", 0.0), **options)
 
-    def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
-        y = times(x, self.W)  # (T, N, out)
+    def forward(self, x: Array | Columns, io: Io) -> tuple[Array, Any]:
+        y = product(x, self.W, io)  # (T, N, out)
         y += self.b
         return y, None
 
-    def forward_unbiased(self, x: Array, io: Io) -> tuple[Array, Array]:
-        return times(x, self.W), self.b
+    def forward_unbiased(self, x: Array | Columns, io: Io) -> tuple[Array, Array]:
+        return product(x, self.W, io), self.b
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         return times(dy, self.W.T)
 
+    def add_back(self, dy: Array, columns: slice, dx: Array, add: bool) -> None:
+        add_product(dy, self.W[:, columns], dx, add)
+
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
-        add_outer(delta, Columns((flat(x),), ones=True), flat(dy), delta.W, delta.b, natural=self.natural())
+        add_outer(delta, rows_of(x, ones=True), flat(dy), delta.W, delta.b, natural=self.natural())
 
     def natural(self) -> tuple[NaturalGradient, NaturalGradient] | None:
         """Settings of the preconditioners of x and dy, or None."""
@@ -103,6 +107,7 @@ class Linear(Updatable):
     TAKES_COLUMNS: ClassVar[bool] = True
     TYPE: ClassVar[str] = "LinearComponent"
     NEEDS: ClassVar[str] = "x"
+    SPLICES: ClassVar[bool] = True
 
     W: Array = param("out in")
     orthonormal_constraint: float = config(0.0)
@@ -137,14 +142,17 @@ class Linear(Updatable):
             **options,
         )
 
-    def forward(self, x: Array, io: Io) -> tuple[Array, Any]:
-        return times(x, self.W), None
+    def forward(self, x: Array | Columns, io: Io) -> tuple[Array, Any]:
+        return product(x, self.W, io), None
 
     def backward(self, dy: Array, x: Array, y: Array, memo: Any, io: Io, delta: Self | None = None) -> Array:
         return times(dy, self.W.T)
 
+    def add_back(self, dy: Array, columns: slice, dx: Array, add: bool) -> None:
+        add_product(dy, self.W[:, columns], dx, add)
+
     def update(self, delta: Self, dy: Array, x: Array, y: Array, memo: Any, io: Io) -> None:
-        add_outer(delta, Columns((flat(x),)), flat(dy), delta.W, None, natural=ng_settings(self))
+        add_outer(delta, rows_of(x), flat(dy), delta.W, None, natural=ng_settings(self))
 
     def info(self) -> list[str]:
         return [
@@ -193,6 +201,28 @@ class FixedAffine(Component):
 
     def info(self) -> list[str]:
         return [*super().info(), rms_info("linear-params", self.W), vector_info("bias", self.b)]
+
+
+def rows_of(x: Array | Columns, ones: bool = False) -> Columns:
+    """The rows of x (T, N, D), or of Columns that stand for it; with a column of ones last if wanted."""
+    if isinstance(x, Columns):
+        return x.with_ones() if ones else x
+    return Columns((flat(x),), ones)
+
+
+def product(x: Array | Columns, W: Array, io: Io) -> Array:
+    """W x at every frame, (T, N, out)."""
+    return x.times(W).reshape(len(io.t_out), io.n, -1) if isinstance(x, Columns) else times(x, W)
+
+
+def add_product(dy: Array, W: Array, dx: Array, add: bool) -> None:
+    """dx = W' dy at every frame, or += if `add`, for dy (T, N, out) and dx (T, N, D)."""
+    if dx.flags.c_contiguous:
+        multiply(flat(dy), W, flat(dx), add=add)
+    elif add:
+        dx += times(dy, W.T)
+    else:
+        dx[...] = times(dy, W.T)
 
 
 def ng_options(line: ConfigLine, W: np.ndarray) -> dict[str, Any]:

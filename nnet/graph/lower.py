@@ -88,15 +88,16 @@ class Lowering:
     def gather(self, width: int, frames: Frames, fills: list[Fill], moves: list[Move]) -> Gather:
         """The record of a gather; a single unscaled dense block of rows is not copied but looked at."""
         copies = tuple(self.copy(move) for move in moves)
-        alias = not fills and len(copies) == 1 and self.is_view(copies[0], width, len(frames))
-        return Gather(width, tuple(fills), copies, alias)
+        views = not fills and all(self.is_view(copy, len(frames)) for copy in copies)
+        alias = views and len(copies) == 1 and copies[0].columns == slice(0, width)
+        return Gather(width, tuple(fills), copies, alias, views and len(copies) > 1)
 
-    def is_view(self, copy: Copy, width: int, rows: int) -> bool:
-        """Whether the copy amounts to consecutive whole rows of its source."""
+    def is_view(self, copy: Copy, rows: int) -> bool:
+        """Whether the copy amounts to consecutive whole rows of its source, in columns of their own."""
         dense = isinstance(copy.src, slice) and copy.src.step == 1
         dense = dense and isinstance(copy.dst, slice) and copy.dst == slice(0, rows, 1)
-        same = copy.columns == slice(0, width) and copy.source_columns == slice(0, self.dims[copy.source])
-        return dense and same and copy.scale == 1.0
+        whole = copy.source_columns == slice(0, self.dims[copy.source])
+        return dense and whole and copy.scale == 1.0 and not copy.add
 
 
 class _Cover:

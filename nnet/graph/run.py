@@ -12,9 +12,10 @@ import numpy as np
 
 from nnet.aside import Work, aside, at_once
 from nnet.backend import Array, array_module
+from nnet.columns import Columns
 from nnet.component import Component, Io
 from nnet.graph import turns, turns_back
-from nnet.graph.copying import Gradients, gather
+from nnet.graph.copying import Gradients, gather, spliced
 from nnet.graph.limits import Times, inside, is_all, part_of, zeroed
 from nnet.graph.network import Nnet
 from nnet.graph.plan import Plan
@@ -108,9 +109,15 @@ def forward(
     return acts
 
 
+def _input(component: Component, step: Apply, acts: Activations, like: Array) -> Any:
+    """x of a step: an array, or Columns where the component SPLICES and nobody else looks at it."""
+    views = spliced(step.gather, acts.y) if component.SPLICES and acts.keep is not Keep.ALL else None
+    return gather(step.gather, len(step.t_in), acts.y, like) if views is None else views
+
+
 def _apply(component: Component, step: Apply, acts: Activations, like: Array) -> None:
     name = step.node
-    x = gather(step.gather, len(step.t_in), acts.y, like)
+    x = _input(component, step, acts, like)
     y, memo = component.forward(x, acts.io[name])
     acts.x[name], acts.y[name], acts.memo[name] = x, y, memo
 
@@ -121,7 +128,7 @@ def _clip(nnet: Nnet, step: Apply, acts: Activations, like: Array) -> bool:
     first, last, io = nnet.component_of(step.node), nnet.component_of(norm.node), acts.io[step.node]
     if norm is step or not last.takes_clipped:
         return False
-    x = gather(step.gather, len(step.t_in), acts.y, like)
+    x = _input(first, step, acts, like)
     unbiased = first.forward_unbiased(x, io)
     if unbiased is None:
         return False
@@ -237,6 +244,8 @@ def _apply_back(
     component, change = nnet.component_of(name), turns.change_of(nnet, name, delta)
     x, y, memo, io = acts.x.get(name), acts.y.get(name), acts.memo[name], acts.io[name]
     part = not is_all(rows, step.t_out) and memo is None and same_frames(component)
+    if part and isinstance(x, Columns):
+        x = x.dense().reshape(len(step.t_in), acts.n, -1)
     if part:
         dy, x, y, io = dy[rows], *(a if a is None else a[rows] for a in (x, y)), part_of(io, rows)
     else:
@@ -245,7 +254,10 @@ def _apply_back(
     overwrite = component.OVERWRITES and own and not part and bool(sources)
     if overwrite and change is not None:
         turns.learn(component, change, dy, x, y, memo, io)
-    if sources:
+    if isinstance(x, Columns):
+        for c in sources:
+            component.add_back(dy, c.columns, *grads.room(c, dy))
+    elif sources:
         how = {"out": dy} if overwrite else {}
         dx = component.backward(dy, x, y, memo, io, change, **how)
         dx = _spread(dx, len(step.t_in), rows) if part else _limited(dx, step.t_in, deriv_times)

@@ -36,12 +36,16 @@ class Fill:
 
 @dataclass(frozen=True)
 class Gather:
-    """How the input x (T, N, dim) of a node comes about: fills, then copies; or, if `alias`, as a view."""
+    """How the input x (T, N, dim) of a node comes about: fills, then copies; or, if `alias`, as a view.
+
+    If `spliced`, x is nothing but views side by side: consecutive whole rows of one or more sources.
+    """
 
     dim: int
     fills: tuple[Fill, ...]
     copies: tuple[Copy, ...]
     alias: bool
+    spliced: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.cores import by_parts
 from nnet.kernels.compiled import compiled
 
 CACHE = 2**19  # bytes; of 2^15 ... 2^21, batch normalisation of (2080, 768) ran fastest from 2^17 to 2^19
@@ -37,7 +38,11 @@ def column_totals(a: Array, b: Array) -> tuple[Array, Array]:
     """sum_i a[i, j] and sum_i a[i, j] b[i, j], each (D,), of a's type or in float64, for a and b (N, D)."""
     if run := compiled("column_products", a, b):
         total, product = np.empty((2, a.shape[1]))
-        run(a, b, total, product, *a.shape)
+
+        def columns(at: slice) -> None:
+            run(a[:, at], b[:, at], total[at], product[at], *a.shape, at.stop - at.start)
+
+        by_parts(columns, a.shape[1], a.size)
         return total, product
     xp = array_module(a)
     total, product = sums(a, lambda at: (a[at].sum(axis=0), xp.einsum("ij,ij->j", a[at], b[at])))

@@ -22,8 +22,8 @@ FOLDER = Path(__file__).parent
 SOURCE = FOLDER / "passes.c"
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_ssize_t, "d": ctypes.c_double}
 SIGNATURES = {  # pointers, numbers of elements, other numbers
-    "column_products": "ppppnn",
-    "column_activity": "pppnn",
+    "column_products": "ppppnnn",
+    "column_activity": "pppnnn",
     "standardise": "ppppnn",
     "standardise_back": "ppppppnn",
     "relu_back": "pppn",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.cores import by_parts
 from nnet.kernels.blocks import apply, blocks, column_totals
 from nnet.kernels.compiled import compiled
 from nnet.kernels.launch import elementwise, kernel, on_device
@@ -40,8 +41,12 @@ def standardised(x: Array, moments: Moments) -> Array:
     """(x - mean) * scale."""
     xp = array_module(x)
     if run := compiled("standardise", x, moments.mean, moments.scale):
-        y = np.empty_like(x)
-        run(x, moments.mean, moments.scale, y, *x.shape)
+        y, columns = np.empty_like(x), x.shape[1]
+
+        def rows(at: slice) -> None:
+            run(x[at], moments.mean, moments.scale, y[at], at.stop - at.start, columns)
+
+        by_parts(rows, len(x), x.size)
         return y
 
     def block(x: Array, out: Array) -> None:
@@ -75,7 +80,11 @@ def backward(dy: Array, x: Array, moments: Moments, target_rms: float, out: Arra
     slope, offset = slope.astype(x.dtype, copy=False), offset.astype(x.dtype, copy=False)
     if run := compiled("standardise_back", dy, x, slope, offset, moments.scale):
         dx = np.empty_like(dy) if out is None else out
-        run(dy, x, slope, offset, moments.scale, dx, rows, columns)
+
+        def part(at: slice) -> None:
+            run(dy[at], x[at], slope, offset, moments.scale, dx[at], at.stop - at.start, columns)
+
+        by_parts(part, rows, x.size)
         return dx
 
     def block(dy: Array, x: Array, out: Array) -> None:
@@ -93,10 +102,14 @@ def bias_relu_forward(x: Array, b: Array, epsilon: float, target_rms: float) -> 
         part, grid, counts = _parts(x)
         kernel(x, "normalise", "bias_relu_sums")(grid, (WIDE, HIGH), (part, x, b, *counts))
         return _standardised(x, part, epsilon, target_rms)
-    for at in blocks(x):
-        part = x[at]
-        part += b
-        array_module(x).maximum(part, 0, out=part)
+
+    def clip(rows: slice) -> None:
+        for at in blocks(x[rows]):
+            part = x[rows][at]
+            part += b
+            array_module(x).maximum(part, 0, out=part)
+
+    by_parts(clip, len(x), x.size)
     return forward(x, epsilon, target_rms)
 
 

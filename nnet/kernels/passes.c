@@ -64,18 +64,19 @@ tile_sums(const real *a, const real *b, double *total, double *product, size_t r
     }
 }
 
-/* total[j] = sum_i a[i, j], product[j] = sum_i a[i, j] b[i, j], both (columns,). */
-FAST void column_products(const real *a, const real *b, double *total, double *product, size_t rows, size_t columns)
+/* total[j] = sum_i a[i, j], product[j] = sum_i a[i, j] b[i, j], both (width,), for the first `width` columns. */
+FAST void column_products(const real *a, const real *b, double *total, double *product, size_t rows, size_t columns,
+                          size_t width)
 {
-    for (size_t j = 0; j < columns; j += TILE)
-        tile_sums(a + j, b + j, total + j, product + j, rows, columns, least(TILE, columns - j));
+    for (size_t j = 0; j < width; j += TILE)
+        tile_sums(a + j, b + j, total + j, product + j, rows, columns, least(TILE, width - j));
 }
 
-/* total[j] = sum_i y[i, j], positive[j] = how many y[i, j] > 0. */
-FAST void column_activity(const real *y, double *total, double *positive, size_t rows, size_t columns)
+/* total[j] = sum_i y[i, j], positive[j] = how many y[i, j] > 0, for the first `most` columns. */
+FAST void column_activity(const real *y, double *total, double *positive, size_t rows, size_t columns, size_t most)
 {
-    for (size_t start = 0; start < columns; start += TILE) {
-        size_t width = least(TILE, columns - start);
+    for (size_t start = 0; start < most; start += TILE) {
+        size_t width = least(TILE, most - start);
         real s[TILE], p[TILE];
         for (size_t j = 0; j < width; j++)
             total[start + j] = positive[start + j] = 0;
@@ -231,9 +232,8 @@ FAST void log_softmax(const real *restrict x, real *restrict y, size_t rows, siz
     }
 }
 
-/* dx = dy - exp(y) sum(dy) over each row. */
-FAST void log_softmax_back(const real *restrict dy, const real *restrict y, real *restrict dx, size_t rows,
-                           size_t columns)
+/* dx = dy - exp(y) sum(dy) over each row; dx may be dy. */
+FAST void log_softmax_back(const real *dy, const real *y, real *dx, size_t rows, size_t columns)
 {
     for (size_t i = 0; i < rows; i++, dy += columns, y += columns, dx += columns) {
         size_t even = columns - columns % LANES;
@@ -245,6 +245,7 @@ FAST void log_softmax_back(const real *restrict dy, const real *restrict y, real
             sum += dy[j];
         for (size_t k = 0; k < LANES; k++)
             sum += s[k];
+        ELEMENTWISE
         for (size_t j = 0; j < columns; j++)
             dx[j] = dy[j] - exponential(y[j]) * sum;
     }

@@ -12,7 +12,10 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from nnet.backend import Array, array_module
+from nnet.kernels import cblas
 from nnet.kernels.launch import on_device
 
 WORKSPACE = 32 << 20  # bytes; what NVIDIA advises for its newest cards
@@ -53,6 +56,8 @@ def multiply(
 
     On a device float32 products are in TF32 if `use_tf32` was called, but not `exact` ones.
     """
+    if type(a) is np.ndarray and a.ndim == b.ndim == 2:
+        return _on_host(a, b, out, add)
     if not on_device(a) or a.dtype != b.dtype or not len(a) or not b.size:
         if not add:
             return array_module(a).matmul(a, b, out=out)
@@ -72,6 +77,18 @@ def multiply(
         _library(xp).gemm(operand(b.T), operand(a.T), there, b.shape[1], len(a), a.shape[1], add, exact)
     else:
         _library(xp).gemm(operand(a), operand(b), there, len(a), b.shape[1], a.shape[1], add, exact)
+    return out
+
+
+def _on_host(a: np.ndarray, b: np.ndarray, out: np.ndarray | None, add: bool) -> np.ndarray:
+    if out is None and a.dtype == b.dtype:
+        out = np.empty((len(a), b.shape[1]), a.dtype)
+    if out is not None and cblas.product(a, b, out, add=add):
+        return out
+    if not add:
+        return np.matmul(a, b, out=out)
+    assert out is not None
+    out += a @ b
     return out
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.cores import by_parts
 from nnet.frames import Rows
 from nnet.kernels.compiled import function
 from nnet.kernels.launch import elementwise, on_device
@@ -41,7 +42,11 @@ def _scaled(y: Array, x: Array, scale: float, add: bool) -> None:
         and y.strides[2] == x.strides[2] == y.itemsize
         and (run := function("scaled_rows", y.dtype.char))
     ):
-        run(y, *_steps(y), x, *_steps(x), *y.shape, scale, add)
+
+        def rows(at: slice) -> None:
+            run(y[at], *_steps(y), x[at], *_steps(x), at.stop - at.start, *y.shape[1:], scale, add)
+
+        by_parts(rows, len(y), y.size)
     elif not add:
         xp.multiply(x, y.dtype.type(scale), out=y)
     else:
@@ -56,7 +61,13 @@ def put_sum(x: Array, at: Rows, columns: slice, *parts: tuple[Array, float]) -> 
         alike = y.shape == a.shape == b.shape and y.dtype == a.dtype == b.dtype
         in_order = y.strides[2] == a.strides[2] == b.strides[2] == y.itemsize
         if alike and in_order and (run := function("sum_of_rows", y.dtype.char)):
-            run(y, *_steps(y), a, *_steps(a), p, b, *_steps(b), q, *y.shape)
+
+            def rows(at: slice) -> None:
+                steps = _steps(y), _steps(a), _steps(b)
+                shape = at.stop - at.start, *y.shape[1:]
+                run(y[at], *steps[0], a[at], *steps[1], p, b[at], *steps[2], q, *shape)
+
+            by_parts(rows, len(y), y.size)
             return
     put(x, at, columns, a, p)
     put(x, at, columns, b, q, add=True)

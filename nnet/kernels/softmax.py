@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nnet.backend import Array, array_module
-from nnet.kernels.blocks import apply, blocks
+from nnet.cores import by_parts
+from nnet.kernels.blocks import apply
 from nnet.kernels.compiled import compiled
 from nnet.kernels.launch import THREADS, kernel, on_device
 
@@ -18,8 +21,8 @@ def log_softmax(x: Array) -> Array:
         _by_rows("log_softmax", y, x)
         return y
     if x.size and (run := compiled("log_softmax", x)):
-        y = np.empty_like(x)
-        run(x, y, x.size // x.shape[-1], x.shape[-1])
+        y, columns = np.empty_like(x), x.shape[-1]
+        _shared(lambda n, x, y: run(x, y, n, columns), x, y)
         return y
     return apply(_log_softmax, x)
 
@@ -40,22 +43,25 @@ def log_softmax_backward(dy: Array, y: Array, out: Array | None = None) -> Array
         dx = xp.empty_like(y)
         _by_rows("log_softmax_back", dx, dy, y)
         return dx
-    if out is not None and not on_device(y):
-        for at in blocks(y):  # the last write is to what a cache holds, not to fresh memory
-            out[at] = log_softmax_backward(dy[at], y[at])
-        return out
-    if y.size and (run := compiled("log_softmax_back", dy, y)):
-        dx = np.empty_like(y)
-        run(dy, y, dx, y.size // y.shape[-1], y.shape[-1])
+    if y.size and (run := compiled("log_softmax_back", dy, y, y if out is None else out)):
+        dx = np.empty_like(y) if out is None else out
+        columns = y.shape[-1]
+        _shared(lambda n, dy, y, dx: run(dy, y, dx, n, columns), dy, y, dx)
         return dx
-    return apply(_log_softmax_backward, dy, y)
+    return apply(_log_softmax_backward, dy, y, out=out)
 
 
 def _log_softmax_backward(dy: Array, y: Array, out: Array) -> None:
     xp = array_module(y)
-    xp.exp(y, out=out)
-    out *= dy.sum(axis=-1, keepdims=True)
-    xp.subtract(dy, out, out=out)
+    p = xp.exp(y)
+    p *= dy.sum(axis=-1, keepdims=True)
+    xp.subtract(dy, p, out=out)
+
+
+def _shared(run: Callable[..., None], *arrays: np.ndarray) -> None:
+    """run(n, *arrays) for n rows of them at a time, by all free threads."""
+    rows = [a.reshape(-1, a.shape[-1]) for a in arrays]
+    by_parts(lambda at: run(at.stop - at.start, *(a[at] for a in rows)), len(rows[0]), rows[0].size)
 
 
 def _by_rows(function: str, *arrays: Array) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.cores import by_parts
 from nnet.kernels import blocks
 from nnet.kernels.compiled import compiled, function
 from nnet.kernels.launch import THREADS, elementwise, kernel, on_device
@@ -48,7 +49,11 @@ def column_activity(y: Array) -> tuple[Array, Array]:
     """sum_i y[i, j] and how many y[i, j] are positive, each (D,), for y (N, D)."""
     if run := compiled("column_activity", y):
         total, positive = np.empty((2, y.shape[1]))
-        run(y, total, positive, *y.shape)
+
+        def columns(at: slice) -> None:
+            run(y[:, at], total[at], positive[at], *y.shape, at.stop - at.start)
+
+        by_parts(columns, y.shape[1], y.size)
         return total, positive
     return y.sum(axis=0), (y > 0).sum(axis=0, dtype=np.int32)
 
