@@ -8,6 +8,7 @@ numpy's BLAS has two threads, each then does products of its own, which scales b
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 THREADS = 2
+SWITCH = 2e-4  # seconds that a thread waits for the lock of Python; 5 ms cost 4 % of a minibatch of tdnnf
 BEHIND = 6  # pieces of work that may wait, whose arrays stay in memory meanwhile
 
 Work = Callable[[], None]
@@ -43,12 +45,15 @@ def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
         yield at_once
         return
     queue = _Queue(_thread(os.getpid()))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
     with _one_each(), cores.computing(THREADS):
         try:
             yield queue.add
             queue.finish()
         finally:
             queue.abandon()
+            sys.setswitchinterval(interval)
 
 
 def threads() -> int:

@@ -111,9 +111,9 @@ def natural_outer(
         dy, scale_dy = ng_dy.precondition(dy, update)
     product = x.under(dy)
     if W_x is not None:
-        product -= multiply(multiply(product, W_x.T), W_x)
+        multiply(multiply(product, W_x.T), W_x, product, add=-1)
     if W_dy is not None:
-        product -= multiply(W_dy.T, multiply(W_dy, product))
+        multiply(W_dy.T, multiply(W_dy, product), product, add=-1)
     product *= scale_x * scale_dy * delta.learning_rate
     return product
 

@@ -69,8 +69,8 @@ def lies(x: np.ndarray) -> Lies | None:
     return None
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, scale: float = 1, add: bool = False) -> bool:
-    """out (m, n) = scale a b, or += if `add`, for a (m, k) and b (k, n); False if it has to be made otherwise.
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) -> bool:
+    """out (m, n) = a b, or += add a b, for a (m, k) and b (k, n); False if it has to be made otherwise.
 
     Nothing is copied, so arrays must lie by rows or by columns, and be of one type, float32 or float64.
     """
@@ -82,7 +82,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, scale: float = 1, 
     if gemm is None or left is None or right is None or into is None:
         return False
     if into.operation == TRANSPOSED:
-        return product(b.T, a.T, out.T, scale=scale, add=add)
+        return product(b.T, a.T, out.T, add=add)
     (m, k), n = a.shape, b.shape[1]
     if (k, m, n) != (len(b), *out.shape):
         raise ValueError(f"a product of {a.shape} and {b.shape} does not go into {out.shape}")
@@ -97,8 +97,8 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, scale: float = 1, 
                 columns.stop - columns.start,
                 k,
             ),
-            *(scale, left.address + rows.start * left.steps[0], left.leading),
-            *(right.address + columns.start * right.steps[1], right.leading, add),
+            *(add or 1, left.address + rows.start * left.steps[0], left.leading),
+            *(right.address + columns.start * right.steps[1], right.leading, add != 0),
             *(into.address + rows.start * into.steps[0] + columns.start * a.itemsize, into.leading),
         )
 

@@ -23,6 +23,7 @@ SOURCE = FOLDER / "passes.c"
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_ssize_t, "d": ctypes.c_double}
 SIGNATURES = {  # pointers, numbers of elements, other numbers
     "column_products": "ppppnnn",
+    "bias_relu_sums": "ppppnnn",
     "column_activity": "pppnnn",
     "standardise": "ppppnn",
     "standardise_back": "ppppppnn",

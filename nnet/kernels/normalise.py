@@ -29,7 +29,12 @@ def forward(x: Array, epsilon: float, target_rms: float) -> tuple[Array, Moments
     """y = (x - mean) * target_rms / sqrt(variance + epsilon) for x (rows, D); each column has its own."""
     if on_device(x) and x.flags.c_contiguous:
         return _standardised(x, partial_sums(x, x), epsilon, target_rms)
-    total, square = column_totals(x, x)
+    return _from_sums(x, *column_totals(x, x), epsilon, target_rms)
+
+
+def _from_sums(
+    x: Array, total: Array, square: Array, epsilon: float, target_rms: float
+) -> tuple[Array, Moments]:
     mean, mean_square = total / len(x), square / len(x)
     variance = (mean_square - mean * mean).clip(0, None)
     scale = ((variance + epsilon) / target_rms**2) ** -0.5
@@ -102,6 +107,14 @@ def bias_relu_forward(x: Array, b: Array, epsilon: float, target_rms: float) -> 
         part, grid, counts = _parts(x)
         kernel(x, "normalise", "bias_relu_sums")(grid, (WIDE, HIGH), (part, x, b, *counts))
         return _standardised(x, part, epsilon, target_rms)
+    if run := compiled("bias_relu_sums", x, b):
+        total, square = np.empty((2, len(b)))
+
+        def columns(at: slice) -> None:
+            run(x[:, at], b[at], total[at], square[at], *x.shape, at.stop - at.start)
+
+        by_parts(columns, len(b), x.size)
+        return _from_sums(x, total, square, epsilon, target_rms)
 
     def clip(rows: slice) -> None:
         for at in blocks(x[rows]):

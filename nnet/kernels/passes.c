@@ -72,6 +72,31 @@ FAST void column_products(const real *a, const real *b, double *total, double *p
         tile_sums(a + j, b + j, total + j, product + j, rows, columns, least(TILE, width - j));
 }
 
+/* x = max(x + b, 0) and its column sums, `total` and `square`, for the first `width` columns. */
+FAST void bias_relu_sums(real *x, const real *b, double *total, double *square, size_t rows, size_t columns,
+                         size_t width)
+{
+    for (size_t first = 0; first < width; first += TILE) {
+        size_t wide = least(TILE, width - first);
+        for (size_t start = 0; start < rows; start += CHUNK) {
+            size_t stop = least(start + CHUNK, rows);
+            double s[TILE], p[TILE];
+            real *at = x + start * columns + first;
+            for (size_t i = start; i < stop; i++, at += columns)
+                ELEMENTWISE
+                for (size_t j = 0; j < wide; j++) {
+                    real y = at[j] + b[first + j];
+                    at[j] = y > 0 ? y : (y == y ? (real)0 : y);
+                }
+            tile_sums(at - (stop - start) * columns, at - (stop - start) * columns, s, p, stop - start, columns, wide);
+            for (size_t j = 0; j < wide; j++) {
+                total[first + j] = (start ? total[first + j] : 0) + s[j];
+                square[first + j] = (start ? square[first + j] : 0) + p[j];
+            }
+        }
+    }
+}
+
 /* total[j] = sum_i y[i, j], positive[j] = how many y[i, j] > 0, for the first `most` columns. */
 FAST void column_activity(const real *y, double *total, double *positive, size_t rows, size_t columns, size_t most)
 {

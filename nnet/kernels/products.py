@@ -49,10 +49,8 @@ def operand(x: Array) -> Operand:
     return Operand(array_module(x).ascontiguousarray(x), n, PLAIN)
 
 
-def multiply(
-    a: Array, b: Array, out: Array | None = None, *, add: bool = False, exact: bool = False
-) -> Array:
-    """a b, (m, n), for a (m, k) and b (k, n), into `out` or added to it; views are not copied.
+def multiply(a: Array, b: Array, out: Array | None = None, *, add: float = 0, exact: bool = False) -> Array:
+    """a b, (m, n), for a (m, k) and b (k, n), into `out`, or `add` times a b added to it; no view is copied.
 
     On a device float32 products are in TF32 if `use_tf32` was called, but not `exact` ones.
     """
@@ -62,17 +60,18 @@ def multiply(
         if not add:
             return array_module(a).matmul(a, b, out=out)
         assert out is not None
-        out += a @ b
+        out += a @ b if add == 1 else add * (a @ b)
         return out
     xp = array_module(a)
     if out is None:
         out = xp.empty((len(a), b.shape[1]), a.dtype)
     there = operand(out)
     if there.array is not out:  # its elements are scattered
+        made = multiply(a, b, exact=exact)
         if add:
-            out += multiply(a, b, exact=exact)
+            out += made if add == 1 else add * made
         else:
-            out[...] = multiply(a, b, exact=exact)
+            out[...] = made
     elif there.operation == TRANSPOSED:
         _library(xp).gemm(operand(b.T), operand(a.T), there, b.shape[1], len(a), a.shape[1], add, exact)
     else:
@@ -80,7 +79,7 @@ def multiply(
     return out
 
 
-def _on_host(a: np.ndarray, b: np.ndarray, out: np.ndarray | None, add: bool) -> np.ndarray:
+def _on_host(a: np.ndarray, b: np.ndarray, out: np.ndarray | None, add: float) -> np.ndarray:
     if out is None and a.dtype == b.dtype:
         out = np.empty((len(a), b.shape[1]), a.dtype)
     if out is not None and cblas.product(a, b, out, add=add):
@@ -88,7 +87,7 @@ def _on_host(a: np.ndarray, b: np.ndarray, out: np.ndarray | None, add: bool) ->
     if not add:
         return np.matmul(a, b, out=out)
     assert out is not None
-    out += a @ b
+    out += a @ b if add == 1 else add * (a @ b)
     return out
 
 
@@ -111,17 +110,17 @@ class Cublas:
         self._streams: dict[int, int] = {}
 
     def gemm(
-        self, a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, add: bool, exact: bool
+        self, a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, add: float, exact: bool
     ) -> None:
-        """out (m, n) = a b, or += : asked for as out' = b' a', since cuBLAS reads columns first."""
+        """out (m, n) = a b, or += add a b: asked for as out' = b' a', since cuBLAS reads columns first."""
         dtype = out.array.dtype.name
         real = ctypes.c_float if dtype == "float32" else ctypes.c_double
         kind = TF32 if dtype == "float32" and self.tf32 and not exact else FULL[dtype]
         status = self.functions.cublasGemmEx(
             self._handle(),
-            *(b.operation, a.operation, n, m, k, ctypes.byref(real(1))),
+            *(b.operation, a.operation, n, m, k, ctypes.byref(real(add or 1))),
             *(ctypes.c_void_p(b.array.data.ptr), TYPES[dtype], b.leading),
-            *(ctypes.c_void_p(a.array.data.ptr), TYPES[dtype], a.leading, ctypes.byref(real(add))),
+            *(ctypes.c_void_p(a.array.data.ptr), TYPES[dtype], a.leading, ctypes.byref(real(add != 0))),
             *(ctypes.c_void_p(out.array.data.ptr), TYPES[dtype], out.leading, kind, DEFAULT_ALGORITHM),
         )
         self._check(status, "cublasGemmEx")
