@@ -25,6 +25,7 @@ from benchmarks.step_job import NETWORKS, Network, chosen, prepare
 from nnet.allocation import keep_freed_memory
 from nnet.examples.stream import read_minibatches
 from nnet.formats.model import read_nnet
+from nnet.kernels.cblas import share_products
 from nnet.minibatch import Minibatch
 from nnet.trainer import Trainer
 
@@ -134,6 +135,7 @@ def endless(folder: Path) -> Iterator[Minibatch]:
 def ours(folder: Path, plain: bool) -> Callable[[Minibatch], None]:
     """A step as nnet3-train makes it; `plain` without natural gradient."""
     keep_freed_memory()  # as every program does
+    share_products()
     trainer = Trainer(read_nnet(str(folder / "model.raw")))
     for c in trainer.delta.values():
         if plain and hasattr(c, "is_gradient"):

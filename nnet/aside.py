@@ -47,7 +47,7 @@ def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
     queue = _Queue(_thread(os.getpid()))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
-    with _one_each(), cores.computing(THREADS):
+    with _one_each():
         try:
             yield queue.add
             queue.finish()
@@ -101,7 +101,7 @@ class _Queue:
         if len(self._pending) > BEHIND:
             _quietly(work)
         else:
-            self._pending.append((self._executor.submit(_quietly, work), work))
+            self._pending.append((self._executor.submit(_beside, work), work))
 
     def finish(self) -> None:
         """Return when all is done: this thread begins with the last, the other one with the first."""
@@ -110,7 +110,7 @@ class _Queue:
             if future.cancel():
                 _quietly(work)
                 continue
-            with cores.computing(THREADS - 1):  # nothing is left for this thread but to share products
+            with cores.waiting():  # for products to share
                 future.result()
 
     def abandon(self) -> None:
@@ -118,6 +118,11 @@ class _Queue:
         begun = [future for future, _ in self._pending if not future.cancel()]
         for future in begun:
             future.exception()
+
+
+def _beside(work: Work) -> None:
+    with cores.computing():
+        _quietly(work)
 
 
 def _quietly(work: Work) -> None:

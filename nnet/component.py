@@ -159,7 +159,7 @@ class Component:
         raise NotImplementedError
 
     def add_back(self, dy: Array, columns: slice, dx: Array, add: bool) -> None:
-        """Put into dx (T, N, D), or add to it, what `backward` has in these columns; for those that SPLICE."""
+        """dx = these columns of what `backward` gives, or += if `add`: asked of those that SPLICE."""
         raise NotImplementedError
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:

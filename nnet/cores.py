@@ -6,6 +6,7 @@ Work here releases Python's lock: products, and passes over arrays in C.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from functools import cache
 from itertools import pairwise
 
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+LARGE = 3  # times the small slices of shared work
 ENOUGH = 2**18  # elements that one thread passes over in 0.1 to 0.3 ms; waking another takes 0.03
 
-_computing = [1]  # threads that compute something of their own
+_lock = threading.Lock()
+_computing = 1  # threads that have work of their own
 
 
 @cache
@@ -33,21 +36,37 @@ def count() -> int:
 
 def free() -> int:
     """How many threads may share a piece of work that begins now."""
-    return max(1, count() // _computing[-1])
+    return max(1, count() // max(1, _computing))
 
 
 @contextmanager
-def computing(threads: int) -> Iterator[None]:
-    """So many threads compute something of their own."""
-    _computing.append(threads)
+def computing() -> Iterator[None]:
+    """One more thread has work of its own."""
+    _count(1)
     try:
         yield
     finally:
-        _computing.pop()
+        _count(-1)
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """One of these only waits."""
+    _count(-1)
+    try:
+        yield
+    finally:
+        _count(1)
+
+
+def _count(more: int) -> None:
+    global _computing  # noqa: PLW0603 - one process, one number
+    with _lock:
+        _computing += more
 
 
 def by_parts(work: Callable[[slice], None], n: int, elements: int) -> None:
-    """work(slice) for slices that make up 0 .. n - 1, by all free threads if it passes over many `elements`."""
+    """work(slice) for slices of 0 .. n - 1, by all free threads if it passes over many `elements`."""
     threads = free() if elements >= ENOUGH else 1
     if threads == 1:
         work(slice(0, n))
@@ -56,11 +75,21 @@ def by_parts(work: Callable[[slice], None], n: int, elements: int) -> None:
 
 
 def share(work: Callable[[slice], None], n: int, threads: int) -> None:
-    """work(slice) for slices that make up 0 .. n - 1, each by a thread; what one raises is raised here."""
-    slices = [slice(a, b) for a, b in pairwise(n * i // threads for i in range(threads + 1))]
-    futures = [_pool(os.getpid()).submit(work, part) for part in slices[1:]]
+    """work(slice) for slices that make up 0 .. n - 1, by so many threads; what one raises is raised here.
+
+    First a large slice for each, then a small one for whoever comes first: a core is often slower than the
+    next for a while.
+    """
+    cuts = [LARGE * i for i in range(threads)] + [LARGE * threads + i for i in range(threads + 1)]
+    slices = iter([slice(a, b) for a, b in pairwise(n * cut // cuts[-1] for cut in cuts) if a < b])
+
+    def some() -> None:
+        for part in slices:
+            work(part)
+
+    futures = [_pool(os.getpid()).submit(some) for _ in range(threads - 1)]
     try:
-        work(slices[0])
+        some()
     finally:
         for future in futures:
             future.exception()

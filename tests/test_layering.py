@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LEVELS = {
-    0: "allocation aside backend frames config_line files kernels",
+    0: "allocation aside backend cores frames config_line files kernels",
     1: "columns component in_place fisher_step natural_gradient orthonormal_rows rounded_blas rounded_eigen "
     "rounded_update heights weights outer singular summary minibatch fst supervision tree",
     2: "components graph",

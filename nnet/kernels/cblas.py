@@ -1,7 +1,8 @@
 """Matrix products of the host through CBLAS: MKL where it is installed, else the OpenBLAS inside numpy.
 
 numpy's matmul can neither add to what is there nor use another BLAS than its own. Intel's MKL (the extra
-`mkl`) takes a fifth less time on Intel's processors (docs/performance.md); PYNNET3_MKL=no leaves it alone.
+`mkl`) takes a sixth less time for products on Intel's processors (docs/performance.md); PYNNET3_MKL=no
+leaves it alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from nnet import cores
 BY_ROWS, PLAIN, TRANSPOSED = 101, 111, 112  # CBLAS_LAYOUT, CBLAS_TRANSPOSE
 REALS = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
 SEQUENTIAL = 1  # MKL_THREADING_SEQUENTIAL
+_sharing = False  # products of OpenBLAS: see `share_products`
 SHARED = 2e7  # multiplications of a product that two threads share: 0.3 ms of one
 
 
@@ -77,32 +79,28 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
     char = a.dtype.char
     if char not in REALS or b.dtype.char != char or out.dtype.char != char or not a.size or not b.size:
         return False
-    gemm = _gemm(char, not add)
-    left, right, into = lies(a), lies(b), lies(out)
-    if gemm is None or left is None or right is None or into is None:
+    found, left, right, into = library(), lies(a), lies(b), lies(out)
+    if found is None or not (add or found.shares):
+        return False  # matmul would do the same
+    if left is None or right is None or into is None:
         return False
     if into.operation == TRANSPOSED:
         return product(b.T, a.T, out.T, add=add)
     (m, k), n = a.shape, b.shape[1]
     if (k, m, n) != (len(b), *out.shape):
         raise ValueError(f"a product of {a.shape} and {b.shape} does not go into {out.shape}")
+    gemm = _gemm(char)
 
     def part(rows: slice, columns: slice) -> None:
+        shape = rows.stop - rows.start, columns.stop - columns.start, k
         gemm(
-            *(
-                BY_ROWS,
-                left.operation,
-                right.operation,
-                rows.stop - rows.start,
-                columns.stop - columns.start,
-                k,
-            ),
+            *(BY_ROWS, left.operation, right.operation, *shape),
             *(add or 1, left.address + rows.start * left.steps[0], left.leading),
             *(right.address + columns.start * right.steps[1], right.leading, add != 0),
             *(into.address + rows.start * into.steps[0] + columns.start * a.itemsize, into.leading),
         )
 
-    threads = cores.free() if library().shares and m * n * k > SHARED else 1
+    threads = cores.free() if found.shares and m * n * k > SHARED else 1
     if threads == 1:
         part(slice(0, m), slice(0, n))
     elif m >= n:
@@ -113,46 +111,57 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
 
 
 @cache
-def _gemm(char: str, matmul_would_do: bool) -> Any:
-    found = library()
-    return None if found is None or (matmul_would_do and not found.shares) else found.gemm(char)
+def _gemm(char: str) -> Any:
+    return library().gemm(char)  # type: ignore[union-attr]
 
 
 @cache
 def library() -> Library | None:
     """The CBLAS of this process; None if numpy has another BLAS than the one that comes with its wheels."""
-    for path in () if os.environ.get("PYNNET3_MKL") == "no" else mkl_paths():
-        try:
-            mkl = ctypes.CDLL(str(path))
-            mkl.MKL_Set_Threading_Layer(SEQUENTIAL)
-        except (OSError, AttributeError):
-            continue
-        one_thread_of_numpys()
+    if os.environ.get("PYNNET3_MKL") != "no" and (mkl := _first(mkl_paths(), "MKL_Set_Threading_Layer")):
+        mkl.MKL_Set_Threading_Layer(SEQUENTIAL)
         return Library(mkl, "cblas_{}gemm", ctypes.c_int, shares=True)
-    for path in sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")):
-        try:
-            openblas = ctypes.CDLL(str(path))
-            openblas.scipy_cblas_sgemm64_  # noqa: B018 - whether it is there
-        except (OSError, AttributeError):
-            continue
-        shares = os.environ.get("OWN") == "1"
-        if shares:
-            one_thread_of_numpys()
-        return Library(openblas, "scipy_cblas_{}gemm64_", ctypes.c_int64, shares=shares)
-    return None
+    openblas = _openblas()
+    if openblas is None:
+        return None
+    return Library(openblas, "scipy_cblas_{}gemm64_", ctypes.c_int64, shares=_sharing)
 
 
-def one_thread_of_numpys() -> None:
-    """Products that numpy makes take one thread: others of its BLAS, once woken, turn idly for a while."""
-    for path in sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")):
-        ctypes.CDLL(str(path)).scipy_openblas_set_num_threads64_(1)
+def share_products() -> None:
+    """From now on threads of ours share the products of this process, and numpy's BLAS keeps to one.
+
+    Of a program, not of a library: this holds for all of numpy. Threads of OpenBLAS, once woken, turn idly
+    for a while at the expense of ours: with two, a minibatch of tdnnf took 1.08 of PyTorch's time this way
+    and 1.20 before.
+    """
+    global _sharing  # noqa: PLW0603 - one process, one BLAS
+    openblas = _openblas() if cores.count() > 1 else None
+    if openblas is not None:
+        openblas.scipy_openblas_set_num_threads64_(1)
+        _sharing = True
+        for held in (library, _gemm):
+            held.cache_clear()
 
 
 def mkl_paths() -> Iterator[Path]:
-    """Where libmkl_rt may be: beside Python, where pip and conda put it, or under MKLROOT, as Intel's does."""
+    """Where libmkl_rt may be: beside Python, where pip and conda put it, or in MKLROOT, where Intel does."""
     root = os.environ.get("MKLROOT")
-    for folder in (
-        Path(sys.prefix) / "lib",
-        *([Path(root) / "lib", Path(root) / "lib/intel64"] if root else []),
-    ):
+    for folder in (Path(sys.prefix) / "lib", *([Path(root) / "lib"] if root else [])):
         yield from sorted(folder.glob("libmkl_rt.*"), reverse=True)
+
+
+def _openblas() -> ctypes.CDLL | None:
+    paths = (Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")
+    return _first(sorted(paths), "scipy_cblas_sgemm64_")
+
+
+def _first(paths: Iterable[Path], function: str) -> ctypes.CDLL | None:
+    """The first of these libraries that can be loaded and has the function."""
+    for path in paths:
+        try:
+            library = ctypes.CDLL(str(path))
+            getattr(library, function)
+        except (OSError, AttributeError):
+            continue
+        return library
+    return None

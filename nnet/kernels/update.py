@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.cores import by_parts
 from nnet.kernels.launch import THREADS, kernel, on_device
+from nnet.kernels.sums import sumsq
 
 CHUNK = 8192  # elements that one block of threads takes
 BLOCK = 8 * CHUNK  # elements that numpy takes at once: they stay in the cache
@@ -35,7 +39,18 @@ class Decision:
     factors: Array
     good: Array
     counts: Array
-    scratch: tuple[Array, ...]  # numpy: room for one block; a device: the table, sums of chunks, a counter
+    scratch: tuple[Array, ...] = ()  # on a device: the table, sums of chunks, a counter
+
+    @cached_property
+    def blocks(self) -> tuple[np.ndarray, list[slice]]:
+        """What numpy takes at once, and the component that each belongs to."""
+        first = self.table.first * CHUNK
+        found = [
+            (c, slice(at, min(at + BLOCK, stop)))
+            for c, (start, stop) in enumerate(pairwise(first.tolist()))
+            for at in range(start, stop, BLOCK)
+        ]
+        return np.array([c for c, _ in found], np.intp), [at for _, at in found]
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ def decision(w: Array, table: Table) -> Decision:
     factors, counts = xp.ones(n, np.float64), xp.zeros(n + 1, np.float64)
     good = xp.ones(1, np.int32)
     if not on_device(w):
-        return Decision(table, factors, good, counts, (np.empty(BLOCK, w.dtype),))
+        return Decision(table, factors, good, counts)
     owner = np.repeat(np.arange(n, dtype=np.int32), np.diff(table.first))
     there = [xp.asarray(a) for a in (owner, table.first.astype(np.int32), table.l2, table.max_change)]
     there += [xp.empty(len(owner), np.float64), xp.zeros(1, np.int32)]
@@ -75,16 +90,21 @@ def limits(held: Decision, d: Array, w: Array, sound: Array, how: Limits) -> Non
 
 
 def _limits(held: Decision, d: Array, w: Array, sound: bool, how: Limits) -> None:
-    table, scratch = held.table, held.scratch[0]
-    sizes = np.zeros(len(table.l2))
-    for c, (start, stop) in enumerate(zip(table.first * CHUNK, table.first[1:] * CHUNK)):
-        pull = d.dtype.type(how.l2_scale * table.l2[c])
-        for at in range(start, stop, BLOCK):
-            x = d[at : min(at + BLOCK, stop)]
+    table = held.table
+    pulls = (how.l2_scale * table.l2).astype(d.dtype)
+    owner, blocks = held.blocks
+    squares = np.zeros(len(blocks))
+
+    def add_l2(part: slice) -> None:
+        scratch = np.empty(BLOCK, w.dtype)
+        for i in range(part.start, part.stop):
+            x, pull = d[blocks[i]], pulls[owner[i]]
             if pull != 0:
-                x += np.multiply(w[at : at + len(x)], pull, out=scratch[: len(x)])
-            sizes[c] += x @ x
-    sizes = abs(how.scale) * np.sqrt(sizes)
+                x += np.multiply(w[blocks[i]], pull, out=scratch[: len(x)])
+            squares[i] = sumsq(x[None])
+
+    by_parts(add_l2, len(blocks), d.size)
+    sizes = abs(how.scale) * np.sqrt(np.bincount(owner, squares, len(table.l2)))
     allowed, most = table.max_change * how.max_change_scale, how.max_param_change * how.max_change_scale
     limited = (table.max_change != 0) & (sizes > allowed)
     held.factors[:] = np.where(limited, allowed / np.where(limited, sizes, 1.0), 1.0)
@@ -107,16 +127,20 @@ def apply(held: Decision, w: Array, d: Array, momentum: float) -> None:
         arguments = w, d, owner, held.factors, held.good, real(momentum)
         kernel(w, "update", "apply")((len(owner),), (THREADS,), arguments)
         return
-    scratch = held.scratch[0]
     if not held.good[0]:
         d[...] = 0
         return
-    first = held.table.first * CHUNK
-    for factor, start, stop in zip(held.factors, first, first[1:]):
-        for at in range(start, stop, BLOCK):
-            x = d[at : min(at + BLOCK, stop)]
-            w[at : at + len(x)] += np.multiply(x, real(factor), out=scratch[: len(x)])
+    owner, blocks = held.blocks
+    factors = held.factors.astype(w.dtype)
+
+    def move(part: slice) -> None:
+        scratch = np.empty(BLOCK, w.dtype)
+        for i in range(part.start, part.stop):
+            x = d[blocks[i]]
+            w[blocks[i]] += np.multiply(x, factors[owner[i]], out=scratch[: len(x)])
             if momentum == 0:
                 x[...] = 0
             else:
                 x *= real(momentum)
+
+    by_parts(move, len(blocks), d.size)

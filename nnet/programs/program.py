@@ -13,6 +13,7 @@ from typing import Any
 
 from nnet.allocation import keep_freed_memory
 from nnet.formats.specifiers import allow_pipes
+from nnet.kernels.cblas import share_products
 from nnet.programs.options import escape, option, parse, usage_text
 
 __all__ = ["describe", "log", "option", "program_name", "run_program", "warn"]
@@ -70,6 +71,7 @@ def _run(
     if standard.allow_pipes_in_scp:
         parsed, arguments = _with_pipes(parsed, arguments)
     keep_freed_memory()
+    share_products()
     status = body(parsed, *arguments) or 0
     sys.stdout.flush()
     if status:
