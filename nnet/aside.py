@@ -1,7 +1,7 @@
 """Work that nothing waits for until the end, done by a second thread while the first goes on.
 
 In a backward pass that is how weight matrices change: half of the products, and natural gradient. Where
-numpy's BLAS has two threads, each then does products of its own, which scales better than sharing every one
+there are two threads for products, each then makes its own, which scales better than sharing every one
 (docs/performance.md). With more, the chain of derivatives, on which all else waits, needs them itself.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnet import cores
-from nnet.kernels import cblas
+from nnet.kernels.cblas import library
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,7 +58,7 @@ def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
 
 def threads() -> int:
     """How many threads there are for products; 1 if nobody knows."""
-    found, blas = cblas.library(), _blas()
+    found, blas = library(), _blas()
     if found is not None and found.shares:
         return cores.count()
     return max((lib.num_threads for lib in blas.lib_controllers), default=1) if blas is not None else 1

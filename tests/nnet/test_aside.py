@@ -1,11 +1,14 @@
 """Work set aside: done by the end, by two threads, whatever happens."""
 
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nnet import aside as module
+from nnet import cores
 from nnet.aside import aside, at_once
 from nnet.component import params
 from nnet.trainer import Trainer, TrainerOptions
@@ -35,22 +38,45 @@ class Blas:
 def two(monkeypatch):
     blas = Blas(2)
     monkeypatch.setattr(module, "_blas", lambda: blas)
+    monkeypatch.setattr(module, "library", lambda: None)
     return blas
 
 
 def test_work_is_done_by_both_threads_with_one_of_the_blas_each(two):
-    names, gate = [], threading.Event()
+    names, begun, gate = [], threading.Event(), threading.Event()
 
     def work():
+        begun.set()
         gate.wait(5)
         names.append(threading.current_thread().name)
 
     with aside() as later:
         for _ in range(4):
             later(work)
-        assert not names and two.limits == [1]
+        assert begun.wait(5) and not names and two.limits == [1]
+        assert cores._computing == 2
         gate.set()
     assert len(names) == 4 and set(names) == {"aside_0", "MainThread"} and two.limits == [1, None]
+    assert cores._computing == 1
+
+
+def test_who_waits_for_the_other_thread_leaves_its_core_to_products(two, monkeypatch):
+    monkeypatch.setattr(cores, "count", lambda: 2)
+    begun, gate, free = threading.Event(), threading.Event(), []
+
+    def work():
+        free.append(cores.free())
+        begun.set()
+        for _ in range(500):
+            if cores.free() == 2:
+                break
+            gate.wait(0.01)
+        free.append(cores.free())
+
+    with aside() as later:
+        later(work)
+        assert begun.wait(5)
+    assert free == [1, 2]
 
 
 def test_no_more_waits_than_memory_allows(two, monkeypatch):
@@ -68,16 +94,34 @@ def test_no_more_waits_than_memory_allows(two, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 4])
 def test_with_another_number_of_threads_work_is_done_at_once(monkeypatch, threads):
     monkeypatch.setattr(module, "_blas", lambda: Blas(threads))
+    monkeypatch.setattr(module, "library", lambda: None)
     with aside() as later:
         assert later is at_once
+
+
+def test_products_of_ours_have_as_many_threads_as_there_are(monkeypatch):
+    monkeypatch.setattr(module, "library", lambda: SimpleNamespace(shares=True))
+    monkeypatch.setattr(module, "_blas", lambda: None)
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(cores, "count", lambda threads=threads: threads)
+        with aside() as later:
+            assert (later is at_once) == (threads != 2)
 
 
 def test_without_threadpoolctl_too(monkeypatch):
     monkeypatch.setattr(module, "_blas", lambda: None)
+    monkeypatch.setattr(module, "library", lambda: None)
     with aside() as later:
         assert later is at_once
     with aside(wanted=False) as later:
         assert later is at_once
+
+
+def test_threads_that_compute_together_wait_less_for_the_lock(two):
+    before = sys.getswitchinterval()
+    with aside():
+        assert sys.getswitchinterval() == pytest.approx(module.SWITCH)
+    assert sys.getswitchinterval() == before
 
 
 def fail():
@@ -115,6 +159,8 @@ def after(steps):
 
 
 def test_training_with_two_threads_gives_the_same_bits(monkeypatch):
+    monkeypatch.setattr(module, "library", lambda: None)
+    monkeypatch.setattr(module, "_blas", lambda: Blas(1))
     one = after(6)
     monkeypatch.setattr(module, "_blas", lambda: Blas(2))
     two = after(6)

@@ -73,6 +73,23 @@ def test_bias_and_relu_go_along(rng, device, shape):
     close(held.mean_square, moments.mean_square)
 
 
+@pytest.mark.parametrize("shape", [*SHAPES, (140, 1200)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_on_the_host_they_change_nothing_that_follows(rng, host, shape, dtype):
+    x, b = (rows(rng, shape) - 1).astype(dtype), rng.standard_normal(shape[1]).astype(dtype)
+    relu = x.copy()
+    y, moments = normalise.bias_relu_forward(relu, b, *SETTINGS)
+    assert np.array_equal(relu, np.maximum(x + b, 0))
+    apart, held = normalise.forward(np.maximum(x + b, 0), *SETTINGS)
+    assert np.array_equal(y, apart) and np.array_equal(moments.mean_square, held.mean_square)
+
+
+def test_what_is_not_a_number_stays_so_on_the_host(host):
+    x = np.array([[np.nan, -1.0], [1.0, 2.0]], np.float32)
+    y, _ = normalise.bias_relu_forward(x, np.zeros(2, np.float32), *SETTINGS)
+    assert np.isnan(x[0, 0]) and np.isnan(y[:, 0]).all() and np.isfinite(y[:, 1]).all()
+
+
 def test_what_is_not_a_number_stays_so(device):
     x = np.array([[np.nan, -1.0], [1.0, 2.0]], np.float32)
     there = to_device(x)

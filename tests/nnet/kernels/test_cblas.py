@@ -1,0 +1,215 @@
+"""Products through CBLAS: the OpenBLAS inside numpy, MKL if it is here, and a library made for the test."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nnet import cores
+from nnet.kernels import cblas
+from nnet.kernels.products import multiply
+
+# What MKL has, for matrices so small that it does not matter how; it counts its calls.
+STAND_IN = """
+int layer = -1, calls = 0;
+int MKL_Set_Threading_Layer(int one) { return layer = one < 0 ? layer : one; }
+#define GEMM(name, real) \\
+void name(int order, int ta, int tb, int m, int n, int k, real alpha, const real *a, int lda, \\
+          const real *b, int ldb, real beta, real *c, int ldc) \\
+{ \\
+    __atomic_fetch_add(&calls, 1, __ATOMIC_SEQ_CST); \\
+    for (int i = 0; i < m; i++) \\
+        for (int j = 0; j < n; j++) { \\
+            real sum = 0; \\
+            for (int l = 0; l < k; l++) \\
+                sum += (ta == 111 ? a[i * lda + l] : a[l * lda + i]) \\
+                       * (tb == 111 ? b[l * ldb + j] : b[j * ldb + l]); \\
+            c[i * ldc + j] = alpha * sum + (beta == 0 ? 0 : beta * c[i * ldc + j]); \\
+        } \\
+}
+GEMM(cblas_sgemm, float)
+GEMM(cblas_dgemm, double)
+"""
+
+
+@pytest.fixture
+def afresh(monkeypatch):
+    """Lets libraries be looked for anew."""
+    held = cblas.library, cblas._gemm
+    monkeypatch.delenv("MKLROOT", raising=False)
+    monkeypatch.setattr(cblas, "_sharing", False)
+    for function in held:
+        function.cache_clear()
+    yield monkeypatch
+    for function in held:
+        function.cache_clear()
+
+
+@pytest.fixture
+def numpys(afresh):
+    """OpenBLAS as numpy's wheels have it."""
+    afresh.setenv("PYNNET3_MKL", "no")
+    if cblas.library() is None:
+        pytest.skip("numpy has another BLAS than its wheels have")
+    return afresh
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """An MKLROOT with the stand-in for libmkl_rt."""
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    folder = tmp_path_factory.mktemp("mkl") / "lib"
+    folder.mkdir()
+    (folder / "blas.c").write_text(STAND_IN)
+    command = ["cc", "-shared", "-fPIC", "-o", str(folder / "libmkl_rt.so.9"), str(folder / "blas.c")]
+    subprocess.run(command, check=True)
+    return folder.parent
+
+
+@pytest.fixture
+def stand_in(afresh, root, tmp_path):
+    """The stand-in as the only MKL."""
+    afresh.delenv("PYNNET3_MKL", raising=False)
+    afresh.setenv("MKLROOT", str(root))
+    afresh.setattr(cblas.sys, "prefix", str(tmp_path))
+    found = cblas.library()
+    assert found is not None and found.shares
+    return found.functions
+
+
+@pytest.fixture
+def mkl(afresh):
+    """MKL itself."""
+    afresh.delenv("PYNNET3_MKL", raising=False)
+    found = cblas.library()
+    if found is None or not found.shares:
+        pytest.skip("MKL (the extra mkl) is not installed")
+
+
+def laid(rng, m, n, dtype, how):
+    """A matrix (m, n) by rows, by columns, or as part of a wider one of either kind."""
+    if how.endswith("columns"):
+        return laid(rng, n, m, dtype, how.replace("columns", "rows")).T
+    wide = rng.standard_normal((m + 2, n + 3)).astype(dtype)
+    return wide[1:-1, 2:-1] if how.startswith("part") else wide[1:-1, 2:-1].copy()
+
+
+LAYOUTS = ["rows", "columns", "part of rows", "part of columns"]
+SOME = [(a, b, LAYOUTS[i - j]) for i, a in enumerate(LAYOUTS) for j, b in enumerate(LAYOUTS)]
+SHAPES = [(4, 3, 5), (1, 3, 5), (4, 1, 5), (4, 3, 1), (1, 1, 1), (7, 7, 7)]
+
+
+def agree(rng, dtype, shape, layouts, add):
+    m, k, n = shape
+    a, b, out = (laid(rng, *s, dtype, how) for s, how in zip(((m, k), (k, n), (m, n)), layouts))
+    expected = a @ b if add == 0 else out + add * (a @ b)
+    around = out.base.copy() if out.base is not None else None
+    assert cblas.product(a, b, out, add=add)
+    assert out == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    if around is not None:  # nothing beside it was touched
+        changed = int((out.base != around).sum())
+        assert changed <= out.size
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("add", [0, 1, -1, 2.5])
+@pytest.mark.parametrize("shape", SHAPES)
+class TestEveryLayout:
+    """Each of the libraries, on views as they lie."""
+
+    @pytest.mark.parametrize("layouts", SOME)
+    def test_stand_in(self, rng, stand_in, dtype, add, shape, layouts):
+        agree(rng, dtype, shape, layouts, add)
+
+    @pytest.mark.parametrize("layouts", SOME)
+    def test_numpys(self, rng, numpys, dtype, add, shape, layouts):
+        if add == 0:
+            numpys.setattr(cblas, "_sharing", True)
+            cblas.library.cache_clear()
+        agree(rng, dtype, shape, layouts, add)
+
+    @pytest.mark.parametrize("layouts", SOME)
+    def test_mkl(self, rng, mkl, dtype, add, shape, layouts):
+        agree(rng, dtype, shape, layouts, add)
+
+
+def test_the_stand_in_is_told_to_be_sequential(stand_in):
+    assert _int(stand_in, "layer") == cblas.SEQUENTIAL
+
+
+def _int(library, name):
+    return ctypes.c_int.in_dll(library, name).value
+
+
+@pytest.mark.parametrize("shape", [(33, 20, 8), (8, 20, 33)])
+def test_large_products_are_shared(rng, stand_in, monkeypatch, shape):
+    monkeypatch.setattr(cblas, "SHARED", 1000)
+    monkeypatch.setattr(cores, "count", lambda: 2)
+    before = _int(stand_in, "calls")
+    agree(rng, np.float32, shape, ("part of rows", "columns", "part of rows"), 1)
+    assert _int(stand_in, "calls") == before + 4
+
+
+def test_what_no_blas_reads_is_left_to_numpy(rng, stand_in):
+    a, b = rng.standard_normal((4, 6)), rng.standard_normal((3, 5))
+    before = _int(stand_in, "calls")
+    assert multiply(a[:, ::2], b) == pytest.approx(a[:, ::2] @ b)  # scattered
+    assert multiply(a[:, :3].astype(np.float32), b) == pytest.approx(a[:, :3] @ b, abs=1e-5)  # of two types
+    assert multiply(np.broadcast_to(a[0, :3], (4, 3)), b) == pytest.approx(np.tile(a[0, :3], (4, 1)) @ b)
+    assert multiply(np.zeros((0, 3)), b).shape == (0, 5)
+    assert multiply(a[:, :0], b[:0]) == pytest.approx(np.zeros((4, 5)))
+    out = np.ones((4, 5))
+    multiply(a[:, ::2], b, out, add=-2)
+    assert out == pytest.approx(1 - 2 * (a[:, ::2] @ b))
+    assert _int(stand_in, "calls") == before
+
+
+def test_shapes_that_do_not_fit_are_refused(rng, stand_in):
+    a, b = rng.standard_normal((4, 3)), rng.standard_normal((3, 5))
+    with pytest.raises(ValueError, match=r"a product of \(4, 3\) and \(3, 5\) does not go into \(4, 4\)"):
+        multiply(a, b, np.zeros((4, 4)))
+
+
+def test_a_library_that_cannot_be_loaded_is_passed_over(afresh, tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/libmkl_rt.so.2").write_text("for another machine")
+    afresh.setenv("MKLROOT", str(tmp_path))
+    afresh.setattr(cblas.sys, "prefix", str(tmp_path))
+    found = cblas.library()
+    assert found is None or found.names.startswith("scipy_")
+
+
+def test_without_any_library_numpy_multiplies(rng, afresh):
+    afresh.setattr(cblas, "_first", lambda paths, function: None)
+    a, b, out = rng.standard_normal((4, 3)), rng.standard_normal((3, 5)), np.ones((4, 5))
+    assert cblas.library() is None and not cblas.product(a, b, out)
+    multiply(a, b, out, add=1)
+    assert out == pytest.approx(1 + a @ b)
+    afresh.setattr(cores, "count", lambda: 2)
+    cblas.share_products()  # of nothing that it knows
+    assert not cblas._sharing
+
+
+SHARES = """
+import numpy as np
+from nnet.kernels import cblas
+from nnet.kernels.products import multiply
+cblas.share_products()
+rng = np.random.default_rng(0)
+a, b = rng.standard_normal((700, 300)), rng.standard_normal((300, 400))
+assert np.allclose(multiply(a, b), a @ b)
+openblas = cblas._openblas()
+print(cblas.library().shares, openblas.scipy_openblas_get_num_threads64_())
+"""
+
+
+@pytest.mark.parametrize(("threads", "said"), [("1", "False 1"), ("2", "True 1")])
+def test_a_program_with_several_threads_shares_products_of_openblas(numpys, threads, said):
+    env = os.environ | {"PYNNET3_MKL": "no", "OPENBLAS_NUM_THREADS": threads}
+    done = subprocess.run([sys.executable, "-c", SHARES], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == said
