@@ -12,6 +12,7 @@ from benchmarks import (
     inference,
     jobs,
     passes,
+    products,
     profile,
     startup,
     steps_in_turn,
@@ -22,7 +23,7 @@ from benchmarks.options import one_line
 from benchmarks.paired import Cost, compare, kernels, median, run, run_beside
 from benchmarks.profile import Stopwatch
 from benchmarks.step_job import Network, call
-from nnet.kernels import compiled
+from nnet.kernels import cblas, compiled
 from tests.benchmarks.test_train_step import XCONFIG
 from tests.steps.corpus import make_corpus
 
@@ -122,6 +123,17 @@ def test_the_profile_accounts_for_the_whole_minibatch(networks, capsys):
     parts = [float(table[name][5]) for name in ("all components", profile.RULES, "the rest")]
     assert sum(parts) == pytest.approx(float(table["a minibatch"][5]), rel=0.02)
     assert before == (profile.OnlineNaturalGradient.projection, profile.Flat.update)
+
+
+def test_products_beside_numpys(capsys, monkeypatch):
+    monkeypatch.setattr(products, "SHAPES", (("a layer", 30, 20, 10), ("another", 8, 3, 5)))
+    if cblas.library() is None:
+        assert products.main([]) == 1
+        assert "MKL is not installed" in capsys.readouterr().err
+        return
+    assert products.main(["--repeats", "2"]) == 0
+    found = [*rows(capsys, "a layer"), *rows(capsys, "another")]
+    assert len(found) == 6 and all(float(rate) > 0 for r in found for rate in r[1:])
 
 
 def test_compiled_passes_beside_numpys(capsys):
