@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 
 from nnet import cores
 from nnet.kernels.cblas import library
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
 
 THREADS = 2
 SWITCH = 2e-4  # seconds that a thread waits for the lock of Python; 5 ms cost 4 % of a minibatch of tdnnf
@@ -47,7 +46,7 @@ def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
     queue = _Queue(_thread(os.getpid()))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
-    with _one_each():
+    with _one_each(), cores.uncut():
         try:
             yield queue.add
             queue.finish()
@@ -81,48 +80,80 @@ def _blas() -> Any:
 
 
 @cache
-def _thread(process: int) -> ThreadPoolExecutor:
-    """The second thread of this process; a fork gets one of its own."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 7 ms, for two threads only
+def _thread(process: int) -> SimpleQueue[Work]:
+    """What the second thread of this process takes work from; a fork gets one of its own."""
+    return cores.new_thread("aside")
 
-    return ThreadPoolExecutor(1, "aside")
+
+class _Piece:
+    """Work for whoever begins it first, and what became of it."""
+
+    def __init__(self, work: Work):
+        self._work, self._begun, self._done = work, threading.Lock(), threading.Event()
+        self._error: BaseException | None = None
+
+    def beside(self) -> None:
+        """Do it, unless it has been begun; what it raises is kept."""
+        if self.begin():
+            with cores.computing():
+                try:
+                    _quietly(self._work)
+                except BaseException as error:  # raised again by `wait`
+                    self._error = error
+                finally:
+                    self._done.set()
+
+    def begin(self) -> bool:
+        """Whether it had not been begun; it counts as begun now."""
+        return self._begun.acquire(blocking=False)
+
+    def do(self) -> None:
+        """Do it here, having begun it."""
+        _quietly(self._work)
+
+    def wait(self) -> None:
+        """Until the other thread has done it; raise what it raised."""
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def went_well(self) -> bool:
+        """Whether it is done, and raised nothing."""
+        return self._done.is_set() and self._error is None
 
 
 class _Queue:
-    """Work given to an executor, of which this thread takes a share if it must wait anyway."""
+    """Work given to the other thread, of which this one takes a share if it must wait anyway."""
 
-    def __init__(self, executor: ThreadPoolExecutor):
-        self._executor = executor
-        self._pending: list[tuple[Future[None], Work]] = []
+    def __init__(self, other: SimpleQueue[Work]):
+        self._other = other
+        self._pending: list[_Piece] = []
 
     def add(self, work: Work) -> None:
         """Have the work done; here, if too much is waiting."""
-        self._pending = [(f, w) for f, w in self._pending if not f.done() or f.exception()]
+        self._pending = [piece for piece in self._pending if not piece.went_well]
         if len(self._pending) > BEHIND:
             _quietly(work)
-        else:
-            self._pending.append((self._executor.submit(_beside, work), work))
+            return
+        self._pending.append(_Piece(work))
+        self._other.put(self._pending[-1].beside)
 
     def finish(self) -> None:
         """Return when all is done: this thread begins with the last, the other one with the first."""
         while self._pending:
-            future, work = self._pending.pop()
-            if future.cancel():
-                _quietly(work)
+            piece = self._pending.pop()
+            if piece.begin():
+                piece.do()
                 continue
-            with cores.waiting():  # for products to share
-                future.result()
+            with cores.waiting():  # for passes over arrays to share
+                piece.wait()
 
     def abandon(self) -> None:
         """Begin nothing more, and wait for what has begun."""
-        begun = [future for future, _ in self._pending if not future.cancel()]
-        for future in begun:
-            future.exception()
-
-
-def _beside(work: Work) -> None:
-    with cores.computing():
-        _quietly(work)
+        for piece in [piece for piece in self._pending if not piece.begin()]:
+            with suppress(BaseException):
+                piece.wait()
 
 
 def _quietly(work: Work) -> None:

@@ -19,19 +19,21 @@ ENOUGH = 2**18  # elements that one thread passes over in 0.1 to 0.3 ms; waking 
 
 _lock = threading.Lock()
 _computing = 1  # threads that have work of their own
+_uncut = 0
 
 
 @cache
 def count() -> int:
-    """How many threads may compute: what the first of VARIABLES that is set says, or one for each core."""
-    for name in VARIABLES:
-        value = os.environ.get(name, "")
-        if value.isdigit() and int(value) > 0:
-            return int(value)
+    """How many threads may compute: one for each core, or what the first of VARIABLES says, if fewer."""
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    for name in VARIABLES:
+        value = os.environ.get(name, "").partition(",")[0].strip()
+        if value.isdecimal() and int(value) > 0:
+            return min(int(value), cores)
+    return cores
 
 
 def free() -> int:
@@ -57,6 +59,22 @@ def waiting() -> Iterator[None]:
         yield
     finally:
         _count(1)
+
+
+@contextmanager
+def uncut() -> Iterator[None]:
+    """While it lasts no product is cut: who makes it, and beside what, must not tell in its bits."""
+    global _uncut  # noqa: PLW0603
+    _uncut += 1
+    try:
+        yield
+    finally:
+        _uncut -= 1
+
+
+def for_a_product() -> int:
+    """How many threads share a product that begins now: all, or none but the one that makes it."""
+    return 1 if _uncut else count()
 
 
 def _count(more: int) -> None:
@@ -112,12 +130,11 @@ def _tell(work: Callable[[], None], done: SimpleQueue[BaseException | None]) -> 
 def _helpers(threads: int) -> list[SimpleQueue[Callable[[], None]]]:
     """What so many further threads take work from.
 
-    Not an executor, whose futures double the 0.05 ms that it takes until a thread has begun and ended.
+    An executor's futures would double the 0.05 ms that it takes until a thread has begun and ended.
     """
     queues = _queues(os.getpid())
     while len(queues) < threads:
-        queues.append(SimpleQueue())
-        threading.Thread(target=_serve, args=(queues[-1],), name="share", daemon=True).start()
+        queues.append(new_thread("share"))
     return queues[:threads]
 
 
@@ -127,6 +144,25 @@ def _queues(process: int) -> list[SimpleQueue[Callable[[], None]]]:
     return []
 
 
+def new_thread(name: str) -> SimpleQueue[Callable[[], None]]:
+    """What a new thread takes work from, which must raise nothing. It ends with the process.
+
+    Not one of an executor: an interrupt while that starts it leaves a thread that the process waits for.
+    """
+    queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    threading.Thread(target=_serve, args=(queue,), name=name, daemon=True).start()
+    return queue
+
+
 def _serve(queue: SimpleQueue[Callable[[], None]]) -> None:
     while True:
         queue.get()()
+
+
+def _after_fork() -> None:
+    global _lock, _computing, _uncut
+    _lock, _computing, _uncut = threading.Lock(), 1, 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -195,5 +195,5 @@ def check_input(name: str, x: Array, frames: int, dim: int) -> None:
     shape = getattr(x, "shape", None)
     if shape is None or len(shape) != 3 or shape[0] != frames or shape[2] != dim:
         raise ValueError(f"{name} has shape {shape}, the plan expects (T, N, D) = ({frames}, N, {dim})")
-    if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(f"{name} has type {x.dtype}, not a floating-point one")
+    if not np.issubdtype(x.dtype, np.floating) or not x.dtype.isnative:
+        raise ValueError(f"{name} has type {x.dtype}, not a floating-point one of this machine")

@@ -22,7 +22,7 @@ from nnet import cores
 
 BY_ROWS, PLAIN, TRANSPOSED = 101, 111, 112  # CBLAS_LAYOUT, CBLAS_TRANSPOSE
 REALS = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
-SEQUENTIAL = 1  # MKL_THREADING_SEQUENTIAL
+LP64, SEQUENTIAL = 0, 1  # MKL_INTERFACE_LP64: integers of 32 bits; MKL_THREADING_SEQUENTIAL
 _sharing = False  # products of OpenBLAS: see `share_products`
 SHARED = 2e7  # multiplications of a product that two threads share: 0.3 ms of one
 
@@ -76,12 +76,10 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
 
     Nothing is copied, so arrays must lie by rows or by columns, and be of one type, float32 or float64.
     """
-    char = a.dtype.char
-    if char not in REALS or b.dtype.char != char or out.dtype.char != char or not a.size or not b.size:
-        return False
-    found, left, right, into = library(), lies(a), lies(b), lies(out)
-    if found is None or not (add or found.shares):
-        return False  # matmul would do the same
+    found = library()
+    if found is None or not (add or found.shares) or not _can_be_read(a, b, out):
+        return False  # the first: matmul would do the same
+    left, right, into = lies(a), lies(b), lies(out)
     if left is None or right is None or into is None:
         return False
     if into.operation == TRANSPOSED:
@@ -89,7 +87,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
     (m, k), n = a.shape, b.shape[1]
     if (k, m, n) != (len(b), *out.shape):
         raise ValueError(f"a product of {a.shape} and {b.shape} does not go into {out.shape}")
-    gemm = _gemm(char)
+    gemm = _gemm(a.dtype.char)
 
     def part(rows: slice, columns: slice) -> None:
         shape = rows.stop - rows.start, columns.stop - columns.start, k
@@ -100,7 +98,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
             *(into.address + rows.start * into.steps[0] + columns.start * a.itemsize, into.leading),
         )
 
-    threads = cores.free() if found.shares and m * n * k > SHARED else 1
+    threads = cores.for_a_product() if found.shares and m * n * k > SHARED else 1
     if threads == 1:
         part(slice(0, m), slice(0, n))
     elif m >= n:
@@ -108,6 +106,13 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
     else:
         cores.share(partial(part, slice(0, m)), n, threads)
     return True
+
+
+def _can_be_read(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> bool:
+    """Whether all are of one type that a BLAS has, none is empty, and `out` is free to be written."""
+    same = a.dtype == b.dtype == out.dtype and a.dtype.char in REALS and a.dtype.isnative
+    free = out.flags.writeable and not (np.may_share_memory(out, a) or np.may_share_memory(out, b))
+    return bool(same and free and a.size and b.size)
 
 
 @cache
@@ -118,7 +123,9 @@ def _gemm(char: str) -> Any:
 @cache
 def library() -> Library | None:
     """The CBLAS of this process; None if numpy has another BLAS than the one that comes with its wheels."""
-    if os.environ.get("PYNNET3_MKL") != "no" and (mkl := _first(mkl_paths(), "MKL_Set_Threading_Layer")):
+    wanted = os.environ.get("PYNNET3_MKL") not in ("no", "0", "false")
+    if wanted and (mkl := _first(mkl_paths(), "MKL_Set_Interface_Layer")):
+        mkl.MKL_Set_Interface_Layer(LP64)  # whatever the environment says
         mkl.MKL_Set_Threading_Layer(SEQUENTIAL)
         return Library(mkl, "cblas_{}gemm", ctypes.c_int, shares=True)
     openblas = _openblas()
@@ -144,10 +151,14 @@ def share_products() -> None:
 
 
 def mkl_paths() -> Iterator[Path]:
-    """Where libmkl_rt may be: beside Python, where pip and conda put it, or in MKLROOT, where Intel does."""
-    root = os.environ.get("MKLROOT")
-    for folder in (Path(sys.prefix) / "lib", *([Path(root) / "lib"] if root else [])):
-        yield from sorted(folder.glob("libmkl_rt.*"), reverse=True)
+    """Where libmkl_rt may be: beside Python, where pip and conda put it, or in MKLROOT, where Intel does.
+
+    It loads libmkl_core when it is first used, and ends the process if that is not there.
+    """
+    root = Path(os.environ.get("MKLROOT", sys.prefix))
+    for folder in (Path(sys.prefix) / "lib", root / "lib", root / "lib/intel64"):
+        if any(folder.glob("libmkl_core.*")):
+            yield from sorted(folder.glob("libmkl_rt.*"), reverse=True)
 
 
 def _openblas() -> ctypes.CDLL | None:

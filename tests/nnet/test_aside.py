@@ -56,7 +56,7 @@ def test_work_is_done_by_both_threads_with_one_of_the_blas_each(two):
         assert begun.wait(5) and not names and two.limits == [1]
         assert cores._computing == 2
         gate.set()
-    assert len(names) == 4 and set(names) == {"aside_0", "MainThread"} and two.limits == [1, None]
+    assert len(names) == 4 and set(names) == {"aside", "MainThread"} and two.limits == [1, None]
     assert cores._computing == 1
 
 

@@ -1,5 +1,6 @@
 """Threads of ours: how many there are, and work that they share."""
 
+import os
 import threading
 
 import numpy as np
@@ -19,16 +20,24 @@ def counted(monkeypatch):
 
 
 def test_the_environment_says_how_many_threads_there_are(counted):
-    counted.setenv("OMP_NUM_THREADS", "7")
+    counted.setattr(cores.os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    counted.setenv("OMP_NUM_THREADS", "7,2")
     assert cores.count() == 7
-    counted.setenv("OPENBLAS_NUM_THREADS", "3")
+    counted.setenv("OPENBLAS_NUM_THREADS", " 3")
     assert cores.count() == 7  # asked once
     cores.count.cache_clear()
     assert cores.count() == 3
 
 
-@pytest.mark.parametrize("value", ["", "0", "many", "-2"])
+def test_there_are_no_more_than_cores(counted):
+    counted.setattr(cores.os, "sched_getaffinity", lambda pid: {0, 3, 4}, raising=False)
+    counted.setenv("OPENBLAS_NUM_THREADS", "64")
+    assert cores.count() == 3
+
+
+@pytest.mark.parametrize("value", ["", "0", "many", "-2", "\u00b2"])
 def test_what_is_no_number_of_threads_does_not_count(counted, value):
+    counted.setattr(cores.os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
     counted.setenv("OPENBLAS_NUM_THREADS", value)
     counted.setenv("MKL_NUM_THREADS", "5")
     assert cores.count() == 5
@@ -55,6 +64,25 @@ def test_threads_with_work_of_their_own_are_not_free(monkeypatch):
             raise KeyError
         assert cores.free() == 2
     assert cores.free() == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_begins_with_one_thread():
+    with cores.computing(), cores.uncut():
+        child = os.fork()
+        if child == 0:
+            fresh = cores._computing == 1 and cores._uncut == 0 and not cores._queues(os.getpid())
+            os._exit(0 if fresh else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert cores._computing == 2
+
+
+def test_who_waits_is_waited_for_by_nobody():
+    done = threading.Event()
+    queue = cores.new_thread("one more")
+    queue.put(done.set)
+    assert done.wait(10)
+    assert all(t.daemon for t in threading.enumerate() if t.name == "one more")
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])

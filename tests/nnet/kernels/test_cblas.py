@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from nnet.kernels.products import multiply
 # What MKL has, for matrices so small that it does not matter how; it counts its calls.
 STAND_IN = """
 int layer = -1, calls = 0;
+int interface = -1;
+int MKL_Set_Interface_Layer(int one) { return interface = one; }
 int MKL_Set_Threading_Layer(int one) { return layer = one < 0 ? layer : one; }
 #define GEMM(name, real) \\
 void name(int order, int ta, int tb, int m, int n, int k, real alpha, const real *a, int lda, \\
@@ -65,6 +68,7 @@ def root(tmp_path_factory):
         pytest.skip("no C compiler")
     folder = tmp_path_factory.mktemp("mkl") / "lib"
     folder.mkdir()
+    (folder / "libmkl_core.so.9").touch()
     (folder / "blas.c").write_text(STAND_IN)
     command = ["cc", "-shared", "-fPIC", "-o", str(folder / "libmkl_rt.so.9"), str(folder / "blas.c")]
     subprocess.run(command, check=True)
@@ -133,13 +137,51 @@ class TestEveryLayout:
             cblas.library.cache_clear()
         agree(rng, dtype, shape, layouts, add)
 
-    @pytest.mark.parametrize("layouts", SOME)
-    def test_mkl(self, rng, mkl, dtype, add, shape, layouts):
-        agree(rng, dtype, shape, layouts, add)
+
+def test_mkl_itself(rng, mkl):
+    for layouts in SOME:
+        for shape in SHAPES:
+            for add in (0, 1, -1, 2.5):
+                agree(rng, np.float32, shape, layouts, add)
+                agree(rng, np.float64, shape, layouts, add)
+
+
+@pytest.mark.parametrize("value", ["no", "0", "false"])
+def test_mkl_is_left_alone_where_that_is_wanted(afresh, root, value):
+    afresh.setenv("MKLROOT", str(root))
+    afresh.setenv("PYNNET3_MKL", value)
+    found = cblas.library()
+    assert found is None or found.names.startswith("scipy_")
+
+
+def test_a_part_of_mkl_is_no_mkl(afresh, root, tmp_path):
+    (tmp_path / "lib").mkdir()
+    shutil.copy(root / "lib/libmkl_rt.so.9", tmp_path / "lib")
+    afresh.setenv("MKLROOT", str(tmp_path))
+    afresh.setattr(cblas.sys, "prefix", str(tmp_path))
+    assert not list(cblas.mkl_paths())
+    (tmp_path / "lib/libmkl_core.so.9").touch()
+    assert list(cblas.mkl_paths())
+
+
+def test_how_a_product_is_cut_does_not_tell_who_computes(rng, stand_in, monkeypatch):
+    monkeypatch.setattr(cblas, "SHARED", 1000)
+    monkeypatch.setattr(cores, "count", lambda: 2)
+    a, b = rng.standard_normal((33, 20)), rng.standard_normal((20, 8))
+    calls = []
+    for busy in (False, True):
+        before = _int(stand_in, "calls")
+        with cores.computing() if busy else nullcontext():
+            multiply(a, b)
+            with cores.uncut():
+                multiply(a, b)
+        calls.append(_int(stand_in, "calls") - before)
+    assert calls == [4 + 1, 4 + 1]
 
 
 def test_the_stand_in_is_told_to_be_sequential(stand_in):
     assert _int(stand_in, "layer") == cblas.SEQUENTIAL
+    assert _int(stand_in, "interface") == cblas.LP64
 
 
 def _int(library, name):
@@ -162,6 +204,14 @@ def test_what_no_blas_reads_is_left_to_numpy(rng, stand_in):
     assert multiply(a[:, :3].astype(np.float32), b) == pytest.approx(a[:, :3] @ b, abs=1e-5)  # of two types
     assert multiply(np.broadcast_to(a[0, :3], (4, 3)), b) == pytest.approx(np.tile(a[0, :3], (4, 1)) @ b)
     assert multiply(np.zeros((0, 3)), b).shape == (0, 5)
+    assert multiply(a[:, :3].astype(">f8"), b.astype(">f8")) == pytest.approx(a[:, :3] @ b)  # from elsewhere
+    square = rng.standard_normal((3, 3))
+    expected = square @ square
+    assert multiply(square, square.copy(), square) == pytest.approx(expected)  # in place of a factor
+    sealed = np.zeros((4, 5))
+    sealed.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        multiply(a[:, :3], b, sealed)
     assert multiply(a[:, :0], b[:0]) == pytest.approx(np.zeros((4, 5)))
     out = np.ones((4, 5))
     multiply(a[:, ::2], b, out, add=-2)
@@ -178,6 +228,7 @@ def test_shapes_that_do_not_fit_are_refused(rng, stand_in):
 def test_a_library_that_cannot_be_loaded_is_passed_over(afresh, tmp_path):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib/libmkl_rt.so.2").write_text("for another machine")
+    (tmp_path / "lib/libmkl_core.so.2").touch()
     afresh.setenv("MKLROOT", str(tmp_path))
     afresh.setattr(cblas.sys, "prefix", str(tmp_path))
     found = cblas.library()
