@@ -11,6 +11,7 @@ from nnet import aside as module
 from nnet import cores
 from nnet.aside import aside, at_once
 from nnet.component import params
+from nnet.kernels import cblas
 from nnet.trainer import Trainer, TrainerOptions
 from tests.networks import minibatch, network
 
@@ -167,3 +168,21 @@ def test_training_with_two_threads_gives_the_same_bits(monkeypatch):
     for name, c in one.components.items():
         for mine, other in zip(params(c).values(), params(two.components[name]).values()):
             assert np.array_equal(mine, other), name
+
+
+def test_two_threads_give_the_same_bits_each_time(monkeypatch):
+    monkeypatch.setattr(cores, "count", lambda: 2)
+    monkeypatch.setattr(cblas, "SHARED", 0)
+    monkeypatch.setattr(cores, "ENOUGH", 0)
+    monkeypatch.setattr(cblas, "_sharing", True)
+    cblas.library.cache_clear()
+    try:
+        if cblas.library() is None:
+            pytest.skip("numpy has another BLAS than its wheels have")
+        first, *others = (after(4) for _ in range(4))
+    finally:
+        cblas.library.cache_clear()
+    for other in others:
+        for name, c in first.components.items():
+            for mine, its in zip(params(c).values(), params(other.components[name]).values()):
+                assert np.array_equal(mine, its), name

@@ -146,6 +146,16 @@ def test_mkl_itself(rng, mkl):
                 agree(rng, np.float64, shape, layouts, add)
 
 
+def test_mkl_gives_the_same_bits_at_any_address(rng, mkl):
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((64, 96), (96, 80)))
+    whole = multiply(a, b)
+    for start in (1, 2, 3, 5):
+        room = np.empty(a.size + 16, np.float32)
+        moved = room[start : start + a.size].reshape(a.shape)
+        moved[...] = a
+        assert np.array_equal(multiply(moved, b), whole)
+
+
 @pytest.mark.parametrize("value", ["no", "0", "false"])
 def test_mkl_is_left_alone_where_that_is_wanted(afresh, root, value):
     afresh.setenv("MKLROOT", str(root))
