@@ -1,8 +1,8 @@
 """Matrix products of the host through CBLAS: MKL where it is installed, else the OpenBLAS inside numpy.
 
 numpy's matmul can neither add to what is there nor use another BLAS than its own. Intel's MKL (the extra
-`mkl`) takes a sixth less time for products on Intel's processors (docs/performance.md); PYNNET3_MKL=no
-leaves it alone.
+`mkl`) takes a tenth less time on Intel's processors, narrow products up to a third (docs/performance.md);
+PYNNET3_MKL=no leaves it alone.
 """
 
 from __future__ import annotations
