@@ -60,7 +60,7 @@ def threads() -> int:
     found, blas = library(), _blas()
     if found is not None and found.shares:
         return cores.count()
-    return max((lib.num_threads for lib in blas.lib_controllers), default=1) if blas is not None else 1
+    return max((lib.num_threads or 1 for lib in blas.lib_controllers), default=1) if blas is not None else 1
 
 
 def _one_each() -> AbstractContextManager[Any]:

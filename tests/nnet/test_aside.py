@@ -92,7 +92,7 @@ def test_no_more_waits_than_memory_allows(two, monkeypatch):
     assert sorted(done) == ["first", "here", "second"]
 
 
-@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("threads", [1, 4, None])  # None: a library that does not say
 def test_with_another_number_of_threads_work_is_done_at_once(monkeypatch, threads):
     monkeypatch.setattr(module, "_blas", lambda: Blas(threads))
     monkeypatch.setattr(module, "library", lambda: None)
