@@ -18,7 +18,7 @@ from nnet.kernels.products import multiply
 STAND_IN = """
 int layer = -1, calls = 0;
 int interface = -1;
-int MKL_Get_Max_Threads(void) { return 1; } /* asked by threadpoolctl, which sees every library of that name */
+int MKL_Get_Max_Threads(void) { return 1; } /* asked by threadpoolctl, which sees all libraries so named */
 int MKL_Set_Interface_Layer(int one) { return interface = one; }
 int MKL_Set_Threading_Layer(int one) { return layer = one < 0 ? layer : one; }
 #define GEMM(name, real) \\
