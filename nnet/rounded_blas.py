@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnet.kernels.compiled import function
+
 REAL = np.float32
 DEPTH = 320  # terms of a sum that matrix products take at a time
 LANES = 16  # of a vector register
@@ -99,16 +101,21 @@ def _pairs(x: np.ndarray) -> np.ndarray:
 
 def _by_blocks(A: np.ndarray, B: np.ndarray, multiple: int = LANES) -> np.ndarray:
     """A B, term after term within blocks of at most DEPTH; halves of a rest are rounded up to `multiple`."""
+    A, B = np.ascontiguousarray(A), np.ascontiguousarray(B)
     out = np.zeros((len(A), B.shape[1]), REAL)
+    run, row = function("rounded_block", "f"), np.empty(B.shape[1], REAL)
     start, left = 0, len(B)
     while left:
         half = (left + (multiple == 1)) // 2
         half += -half % multiple
         width = left if left <= DEPTH else DEPTH if left >= 2 * DEPTH else half
-        block = np.zeros_like(out)
-        for i in range(start, start + width):
-            block = fused(A[:, i, None], B[i], block)
-        out += block
+        if run:
+            run(A[:, start:], A.shape[1], B[start:], out, row, len(A), width, B.shape[1])
+        else:
+            block = np.zeros_like(out)
+            for i in range(start, start + width):
+                block = fused(A[:, i, None], B[i], block)
+            out += block
         start, left = start + width, left - width
     return out
 

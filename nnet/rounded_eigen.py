@@ -4,12 +4,16 @@ Kaldi's `SpMatrix::Eig` is Householder tridiagonalisation and the implicit symme
 shift (Golub and Van Loan, Matrix Computations, 3rd ed., algorithms 8.3.1 to 8.3.3), from the last row up, in
 the precision of the matrix. What it returns for eigenvalues near zero is made of rounding, so the order of
 the operations counts.
+
+`kernels/rounded.c` has both halves too, bit for bit: an update of R = 48 and 96 columns then takes 2 ms, not
+33, which was an eighth of a job that trains on 23 small minibatches.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from nnet.kernels.compiled import function
 from nnet.rounded_blas import REAL, dot, fused, symmetric_times_vector, transposed_times_vector
 
 TINY = np.finfo(REAL).tiny
@@ -30,6 +34,9 @@ def tridiagonalize(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     A = np.tril(Z).astype(REAL)
     n = len(A)
     Q, off = np.eye(n, dtype=REAL), np.zeros(n - 1, REAL)
+    if run := function("rounded_tridiagonalize", "f"):
+        run(A, off, Q, np.empty((5, n), REAL), n)
+        return A.diagonal().copy(), off, Q
     for k in range(n - 1, 1, -1):
         row = A[k, :k]
         off[k - 1] = np.sqrt(dot(row, row))
@@ -63,6 +70,9 @@ def _householder(x: np.ndarray) -> tuple[np.ndarray, np.float32]:
 def diagonalize(diag: np.ndarray, off: np.ndarray, Q: np.ndarray) -> None:
     """QR steps until `off` is zero; `diag` becomes the eigenvalues, the rows of Q the eigenvectors."""
     n = len(diag)
+    if run := function("rounded_diagonalize", "f"):
+        run(diag, off, Q, n)
+        return
     patience, epsilon = 100 + 2 * n, REAL(2.0**-23)
     for step in range(500 + 4 * n):
         if step >= patience and (step - patience) % 50 == 0:

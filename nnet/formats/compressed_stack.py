@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnet.formats.compressed import SPEECH, TWO_BYTES, CompressedMatrix
+from nnet.kernels.compiled import function
 
 _UNIT = np.float32(1.52590218966964e-05)  # 1 / 65535, the literal of Kaldi's Uint16ToFloat
 _BLOCK = 16  # matrices compressed in one pass: few enough to stay in the processor's cache
@@ -124,8 +125,12 @@ def _speech_values(codes: np.ndarray, positions: np.ndarray) -> np.ndarray:
     Division by 64 and 128 is exact (but for subnormal numbers), so that only the third range needs the double
     precision of the original.
     """
-    p0, p25, p75, p100 = np.ascontiguousarray(positions.transpose(2, 0, 1))
+    percentiles = p0, p25, p75, p100 = np.ascontiguousarray(positions.transpose(2, 0, 1))
     codes = np.ascontiguousarray(codes)  # x takes their order, and below must be a view of one dimension
+    if run := function("speech_values", "f"):
+        out = np.empty(codes.shape, np.float32)
+        run(codes, percentiles, out, len(codes), p0.size)
+        return out
     c = codes.astype(np.float32)
     x = c * (p25 - p0)
     x *= np.float32(1 / 64)

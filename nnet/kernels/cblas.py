@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnet import cores
+from nnet.kernels.compiled import address
 
 BY_ROWS, PLAIN, TRANSPOSED = 101, 111, 112  # CBLAS_LAYOUT, CBLAS_TRANSPOSE
 REALS = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
@@ -50,24 +51,31 @@ class Library:
         return gemm
 
 
-@dataclass(frozen=True)
-class Lies:
-    """How a matrix lies: its address, the elements between its rows, or columns if these are contiguous."""
+class Lies(NamedTuple):
+    """How a matrix lies: from `address` to `end`, with so many elements between its rows, or between its
+    columns if these are contiguous; `steps` from row to row and from column to column, in bytes.
+    """
 
     operation: int
     address: int
+    end: int
     leading: int
-    steps: tuple[int, int]  # in bytes
+    steps: tuple[int, int]
+
+    def overlaps(self, other: Lies) -> bool:
+        """Whether both might have an element in common."""
+        return self.address < other.end and other.address < self.end
 
 
 def lies(x: np.ndarray) -> Lies | None:
     """None if neither rows nor columns of x (m, n) are contiguous."""
     (m, n), (down, across), size = x.shape, x.strides, x.itemsize
-    address = x.__array_interface__["data"][0]
+    start = address(x)
+    end = start + (m - 1) * down + (n - 1) * across + size
     if (across == size or n == 1) and (m == 1 or (down >= n * size and down % size == 0)):
-        return Lies(PLAIN, address, down // size if m > 1 else n, (down, across))
+        return Lies(PLAIN, start, end, down // size if m > 1 else n, (down, across))
     if (down == size or m == 1) and (n == 1 or (across >= m * size and across % size == 0)):
-        return Lies(TRANSPOSED, address, across // size if n > 1 else m, (down, across))
+        return Lies(TRANSPOSED, start, end, across // size if n > 1 else m, (down, across))
     return None
 
 
@@ -77,17 +85,17 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
     Nothing is copied, so arrays must lie by rows or by columns, and be of one type, float32 or float64.
     """
     found = library()
-    if found is None or not (add or found.shares) or not _can_be_read(a, b, out):
+    if found is None or not (add or found.shares) or not _of_one_type(a, b, out):
         return False  # the first: matmul would do the same
     left, right, into = lies(a), lies(b), lies(out)
-    if left is None or right is None or into is None:
+    if left is None or right is None or into is None or into.overlaps(left) or into.overlaps(right):
         return False
     if into.operation == TRANSPOSED:
         return product(b.T, a.T, out.T, add=add)
     (m, k), n = a.shape, b.shape[1]
     if (k, m, n) != (len(b), *out.shape):
         raise ValueError(f"a product of {a.shape} and {b.shape} does not go into {out.shape}")
-    gemm = _gemm(a.dtype.char)
+    gemm, size = _gemm(a.dtype.char), a.itemsize
 
     def part(rows: slice, columns: slice) -> None:
         shape = rows.stop - rows.start, columns.stop - columns.start, k
@@ -95,7 +103,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
             *(BY_ROWS, left.operation, right.operation, *shape),
             *(add or 1, left.address + rows.start * left.steps[0], left.leading),
             *(right.address + columns.start * right.steps[1], right.leading, add != 0),
-            *(into.address + rows.start * into.steps[0] + columns.start * a.itemsize, into.leading),
+            *(into.address + rows.start * into.steps[0] + columns.start * size, into.leading),
         )
 
     threads = cores.for_a_product() if found.shares and m * n * k > SHARED else 1
@@ -108,11 +116,11 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
     return True
 
 
-def _can_be_read(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> bool:
-    """Whether all are of one type that a BLAS has, none is empty, and `out` is free to be written."""
-    same = a.dtype == b.dtype == out.dtype and a.dtype.char in REALS and a.dtype.isnative
-    free = out.flags.writeable and not (np.may_share_memory(out, a) or np.may_share_memory(out, b))
-    return bool(same and free and a.size and b.size)
+def _of_one_type(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> bool:
+    """Whether all are of one type that a BLAS has, none is empty, and `out` may be written."""
+    dtype = a.dtype
+    same = dtype == b.dtype and dtype == out.dtype and dtype.char in REALS and dtype.isnative
+    return bool(same and out.flags.writeable and a.size and b.size)
 
 
 @cache

@@ -33,8 +33,10 @@ def test_an_exception_comes_after_the_items_before_it():
 
 def test_a_reader_who_stops_early_ends_the_thread():
     closed: list[bool] = []
+    before = threading.active_count()
     items = in_background(numbers(1000, closed))
     assert next(items) == 0
+    assert threading.active_count() == before + 1
     items.close()
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
     assert closed == [True]

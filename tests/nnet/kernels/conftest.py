@@ -19,7 +19,7 @@ def host(request, monkeypatch):
     if request.param == "numpy":
         monkeypatch.setattr(compiled, "_library", lambda dtype: None)
     elif compiled.function("standardise", "f") is None:
-        pytest.skip("nothing was compiled when the package was installed, or of another passes.c")
+        pytest.skip("nothing was compiled when the package was installed, or of other sources")
     compiled.function.cache_clear()
     yield request.param
     compiled.function.cache_clear()
