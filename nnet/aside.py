@@ -112,8 +112,8 @@ class _Piece:
         _quietly(self._work)
 
     def wait(self) -> None:
-        """Until the other thread has done it; raise what it raised."""
-        self._done.wait()
+        """Until the other thread has done it, sharing what it shares; raise what it raised."""
+        cores.wait(self._done)
         if self._error is not None:
             raise self._error
 
@@ -140,14 +140,16 @@ class _Queue:
         self._other.put(self._pending[-1].beside)
 
     def finish(self) -> None:
-        """Return when all is done: this thread begins with the last, the other one with the first."""
-        while self._pending:
-            piece = self._pending.pop()
-            if piece.begin():
-                piece.do()
-                continue
-            with cores.waiting():  # for passes over arrays to share
-                piece.wait()
+        """Return when all is done: this thread shares what the other one does, or begins with the last."""
+        with np.errstate(all="ignore"):  # as in `_quietly`
+            while self._pending:
+                if cores.help_others():
+                    continue
+                piece = self._pending.pop()
+                if piece.begin():
+                    piece.do()
+                else:
+                    piece.wait()
 
     def abandon(self) -> None:
         """Begin nothing more, and wait for what has begun."""

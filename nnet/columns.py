@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from nnet.backend import Array, array_module
+from nnet.cores import together
 from nnet.kernels.products import multiply
 from nnet.kernels.rows import joined
 from nnet.kernels.sums import column_sums, sumsq
@@ -92,16 +94,20 @@ class Columns:
 
     def under(self, H: Array) -> Array:
         """Hᵀ X, (R, D), for H (N, R)."""
-        if len(self.blocks) == 1 and not self.ones:
-            return multiply(H.T, self.blocks[0])
         out = self.xp.empty((H.shape[1], self.shape[1]), self.dtype)
-        start = 0
-        for x in self.blocks:
-            multiply(H.T, x, out[:, start : start + x.shape[1]])
-            start += x.shape[1]
-        if self.ones:
-            out[:, -1] = column_sums(H)
+        together(self.parts_under(H, out))
         return out
+
+    def parts_under(self, H: Array, out: Array) -> list[Callable[[], object]]:
+        """The pieces of work that put Hᵀ X into `out`, (R, D): columns of it each."""
+        ends = list(accumulate(x.shape[1] for x in self.blocks))
+        places = [out[:, end - x.shape[1] : end] for x, end in zip(self.blocks, ends)]
+        works: list[Callable[[], object]] = [
+            partial(multiply, H.T, x, place) for x, place in zip(self.blocks, places)
+        ]
+        if self.ones:
+            works.append(lambda: out[:, -1].__setitem__(slice(None), column_sums(H)))
+        return works
 
     def sumsq(self) -> Array:
         """Squared Frobenius norm, a float64 scalar where the blocks lie."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import pairwise
@@ -17,7 +17,10 @@ VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 LARGE = 3  # times the small slices of shared work
 ENOUGH = 2**18  # elements that one thread passes over in 0.1 to 0.3 ms; another is woken and done in 0.05
 
+PAUSE = 5e-4  # seconds after which a thread that waits looks for work that it can share
+
 _lock = threading.Lock()
+_open: list[_Together] = []
 _computing = 1  # threads that have work of their own
 _uncut = 0
 
@@ -117,6 +120,73 @@ def share(work: Callable[[slice], None], n: int, threads: int) -> None:
         raise errors[0]
 
 
+class _Together:
+    """Pieces of work that threads take one by one, and the first exception of one of them."""
+
+    def __init__(self, works: Sequence[Callable[[], object]]):
+        self._works, self._left = iter(works), len(works)
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+
+    def one(self) -> bool:
+        """Do one that nobody has begun; False if there is none."""
+        work = next(self._works, None)
+        if work is None:
+            return False
+        try:
+            work()
+        except BaseException as error:
+            self._error = self._error or error
+            raise
+        finally:
+            self._less(1)
+        return True
+
+    def finish(self) -> None:
+        """Do all that is left, and return when others have done theirs; raise what one raised there."""
+        try:
+            while self.one():
+                pass
+        finally:
+            self._less(sum(1 for _ in self._works))  # none, but after an exception
+            self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _less(self, number: int) -> None:
+        with _lock:
+            self._left -= number
+            if self._left == 0:
+                self._done.set()
+
+
+def together(works: Sequence[Callable[[], object]]) -> None:
+    """Do all these, beside threads that wait (`wait`); what one raises is raised here.
+
+    The bits do not depend on who does what, as long as every work is done by one thread alone.
+    """
+    group = _Together(works)
+    _open.append(group)
+    try:
+        group.finish()
+    finally:
+        _open.remove(group)
+
+
+def wait(done: threading.Event) -> None:
+    """Until that has happened; meanwhile do what other threads do `together`."""
+    with waiting():
+        while not done.wait(PAUSE):
+            with computing():
+                while help_others():
+                    pass
+
+
+def help_others() -> bool:
+    """Do one piece of what other threads do `together`; False if there is none."""
+    return any(group.one() for group in tuple(_open))
+
+
 def _tell(work: Callable[[], None], done: SimpleQueue[BaseException | None]) -> None:
     """Do the work, then put into `done` what it raised, or None."""
     try:
@@ -162,6 +232,7 @@ def _serve(queue: SimpleQueue[Callable[[], None]]) -> None:
 def _after_fork() -> None:
     global _lock, _computing, _uncut
     _lock, _computing, _uncut = threading.Lock(), 1, 0
+    _open.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from nnet.backend import Array
 from nnet.columns import Columns
 from nnet.component import Component, Updatable
+from nnet.cores import together
 from nnet.kernels.fisher import settle
 from nnet.kernels.products import multiply
 from nnet.kernels.sums import column_sums
@@ -99,23 +101,42 @@ def natural_outer(
     update = natural[0].updates(delta)
     ng_x, ng_dy = natural[0].of(delta, "in"), natural[1].of(delta, "out")
     rows, wide, high = len(dy), x.shape[1], dy.shape[1]
-    W_x = W_dy = None
+    of_x, of_dy = _Side(ng_x, update), _Side(ng_dy, update)
+    sides = []
     if _projects(rows, high, ng_x.rank):
-        W_x, scale_x = ng_x.projection(x, update)
+        sides.append(partial(of_x.project, x))
     else:
-        x_hat, scale_x = ng_x.precondition(x.dense(), update)
-        x = Columns((x_hat,))
+        x = Columns((of_x.precondition(x.dense()),))
     if _projects(rows, wide, ng_dy.rank):
-        W_dy, scale_dy = ng_dy.projection(Columns((dy,)), update)
+        sides.append(partial(of_dy.project, Columns((dy,))))
     else:
-        dy, scale_dy = ng_dy.precondition(dy, update)
-    product = x.under(dy)
-    if W_x is not None:
-        multiply(multiply(product, W_x.T), W_x, product, add=-1)
-    if W_dy is not None:
-        multiply(W_dy.T, multiply(W_dy, product), product, add=-1)
-    product *= scale_x * scale_dy * delta.learning_rate
+        dy = of_dy.precondition(dy)
+    product = x.xp.empty((high, wide), x.dtype)
+    together([*x.parts_under(dy, product), *sides])
+    if of_x.W is not None:
+        multiply(multiply(product, of_x.W.T), of_x.W, product, add=-1)
+    if of_dy.W is not None:
+        multiply(of_dy.W.T, multiply(of_dy.W, product), product, add=-1)
+    product *= of_x.scale * of_dy.scale * delta.learning_rate
     return product
+
+
+@dataclass
+class _Side:
+    """What the natural gradient of the rows of X or of dY says: W, None if not to be projected, and scale."""
+
+    ng: OnlineNaturalGradient
+    update: bool
+    W: Array | None = None
+    scale: Array = None
+
+    def project(self, rows: Columns) -> None:
+        self.W, self.scale = self.ng.projection(rows, self.update)
+
+    def precondition(self, rows: Array) -> Array:
+        """The rows preconditioned."""
+        rows, self.scale = self.ng.precondition(rows, self.update)
+        return rows
 
 
 def _projects(rows: int, across: int, rank: int) -> bool:
