@@ -140,11 +140,9 @@ class _Queue:
         self._other.put(self._pending[-1].beside)
 
     def finish(self) -> None:
-        """Return when all is done: this thread shares what the other one does, or begins with the last."""
+        """Return when all is done: this thread begins with the last, then shares what the other one does."""
         with np.errstate(all="ignore"):  # as in `_quietly`
             while self._pending:
-                if cores.help_others():
-                    continue
                 piece = self._pending.pop()
                 if piece.begin():
                     piece.do()

@@ -121,7 +121,7 @@ def share(work: Callable[[slice], None], n: int, threads: int) -> None:
 
 
 class _Together:
-    """Pieces of work that threads take one by one, and the first exception of one of them."""
+    """Pieces of work that threads take one by one."""
 
     def __init__(self, works: Sequence[Callable[[], object]]):
         self._works, self._left = iter(works), len(works)
@@ -129,39 +129,35 @@ class _Together:
         self._done = threading.Event()
 
     def one(self) -> bool:
-        """Do one that nobody has begun; False if there is none."""
-        work = next(self._works, None)
-        if work is None:
-            return False
+        """Do one that nobody has begun; False if there is none. After an exception there is none."""
         try:
+            work = next(self._works, None)
+            if work is None:
+                return False
             work()
+            with _lock:
+                self._left -= 1
+            if self._left == 0:
+                self._done.set()
         except BaseException as error:
-            self._error = self._error or error
+            self._error = error
+            for _ in self._works:
+                pass
+            self._done.set()
             raise
-        finally:
-            self._less(1)
         return True
 
     def finish(self) -> None:
-        """Do all that is left, and return when others have done theirs; raise what one raised there."""
-        try:
-            while self.one():
-                pass
-        finally:
-            self._less(sum(1 for _ in self._works))  # none, but after an exception
-            self._done.wait()
+        """Return when all is done, or raise what was raised elsewhere."""
+        while self.one():
+            pass
+        self._done.wait()
         if self._error is not None:
             raise self._error
 
-    def _less(self, number: int) -> None:
-        with _lock:
-            self._left -= number
-            if self._left == 0:
-                self._done.set()
-
 
 def together(works: Sequence[Callable[[], object]]) -> None:
-    """Do all these, beside threads that wait (`wait`); what one raises is raised here.
+    """Do all these, at least one, beside threads that wait (`wait`); what one raises is raised here.
 
     The bits do not depend on who does what, as long as every work is done by one thread alone.
     """
@@ -174,17 +170,12 @@ def together(works: Sequence[Callable[[], object]]) -> None:
 
 
 def wait(done: threading.Event) -> None:
-    """Until that has happened; meanwhile do what other threads do `together`."""
+    """Until that has happened; meanwhile do what another thread does `together`."""
     with waiting():
         while not done.wait(PAUSE):
             with computing():
-                while help_others():
+                while any(group.one() for group in tuple(_open)):
                     pass
-
-
-def help_others() -> bool:
-    """Do one piece of what other threads do `together`; False if there is none."""
-    return any(group.one() for group in tuple(_open))
 
 
 def _tell(work: Callable[[], None], done: SimpleQueue[BaseException | None]) -> None:

@@ -230,8 +230,17 @@ class RectifiedLinear(Activation):
         counted = self.count > 0
         too_rare, too_often = (active <= self._lower_threshold(0.05)) & counted, (active > upper) & counted
         delta.num_dims_self_repaired += (too_rare ^ too_often).sum()
-        push = too_rare.astype(dx.dtype) - too_often.astype(dx.dtype)
-        dx.reshape(-1, self.block_dim)[...] += self.self_repair_scale / REPAIR_PROBABILITY * push
+        push = (
+            self.self_repair_scale
+            / REPAIR_PROBABILITY
+            * (too_rare.astype(dx.dtype) - too_often.astype(dx.dtype))
+        )
+        rows = dx.reshape(-1, self.block_dim)
+        if array_module(dx) is np:  # seldom many columns: a pass over all of dx for nothing
+            pushed = np.flatnonzero(push)
+            rows[:, pushed] += push[pushed]
+        else:
+            rows[...] += push
 
     def store_stats(self, x: Array, y: Array, memo: Any, io: Io) -> None:
         if io.happens(STATS_SHARE):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -127,3 +128,66 @@ def test_little_work_is_not_shared(monkeypatch, elements, parts):
     found = []
     cores.by_parts(found.append, 80, elements)
     assert len(found) == parts and sum(p.stop - p.start for p in found) == 80
+
+
+def test_a_thread_that_waits_does_what_another_does_together():
+    begun, helped, done = threading.Event(), threading.Event(), threading.Event()
+    names = []
+
+    def long():
+        names.append(threading.current_thread().name)
+        begun.set()
+        assert helped.wait(20)
+
+    def short():
+        names.append(threading.current_thread().name)
+        helped.set()
+
+    def other():
+        cores.together([long, short])
+        done.set()
+
+    thread = threading.Thread(target=other, name="other")
+    thread.start()
+    assert begun.wait(20)
+    cores.wait(done)
+    thread.join()
+    assert names == ["other", threading.current_thread().name]
+    assert not cores._open and cores.free() == cores.count()
+
+
+def test_what_is_done_together_is_all_done_and_raises_what_was_raised():
+    seen = []
+    cores.together([partial(seen.append, i) for i in range(5)])
+    assert seen == [0, 1, 2, 3, 4]
+    with pytest.raises(ZeroDivisionError):
+        cores.together([lambda: 1 / 0, partial(seen.append, 5)])
+    assert seen == [0, 1, 2, 3, 4] and not cores._open
+
+
+def test_an_exception_of_the_thread_that_helps_is_raised_in_both():
+    begun, failed, done = (threading.Event() for _ in range(3))
+    raised: list[str] = []
+
+    def long():
+        begun.set()
+        assert failed.wait(20)
+
+    def fails():
+        failed.set()
+        raise ValueError("of the piece")
+
+    def other():
+        try:
+            cores.together([long, fails])
+        except ValueError as error:
+            raised.append(str(error))
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert begun.wait(20)
+    with pytest.raises(ValueError, match="of the piece"):
+        cores.wait(done)
+    thread.join()
+    assert raised == ["of the piece"] and cores.free() == cores.count()
