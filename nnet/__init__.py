@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+__version__ = "0.1.0"
 _EXPORTS = {
     "Nnet": "nnet.graph.network:Nnet",
     "OnlineNaturalGradient": "nnet.natural_gradient:OnlineNaturalGradient",

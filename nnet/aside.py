@@ -57,9 +57,10 @@ def aside(wanted: bool = True) -> Iterator[Callable[[Work], None]]:
 
 def threads() -> int:
     """How many threads there are for products; 1 if nobody knows."""
-    found, blas = library(), _blas()
+    found = library()
     if found is not None and found.shares:
         return cores.count()
+    blas = _blas()
     return max((lib.num_threads or 1 for lib in blas.lib_controllers), default=1) if blas is not None else 1
 
 

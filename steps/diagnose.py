@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnet import __version__
 from nnet.combination import set_test_modes
 from nnet.files import atomic_write
 from nnet.folding import folded
 from nnet.formats.model import read_nnet
 from nnet.minibatch import Minibatch
-from nnet.programs.program import version
 from nnet.score import Scorer
 from steps.scoring import Scoring, scoring
 
@@ -50,7 +50,7 @@ def write_score(log: Path, model: str, batches: list[Minibatch], per_dim: bool, 
     scorer = Scorer(nnet, how.has_accuracy, evaluate=how.evaluate(nnet))
     for batch in batches:
         scorer.add(batch)
-    prefix = f"LOG ({how.prog}[pynnet3-{version()}]:PrintTotalStats():{how.source}:0)"
+    prefix = f"LOG ({how.prog}[pynnet3-{__version__}]:PrintTotalStats():{how.source}:0)"
     with atomic_write(log, text=True) as stream:
         stream.write(f"# {how.prog} {model}\n")
         stream.writelines(f"{prefix} {line}\n" for line in scorer.lines(per_dim))

@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 from nnet.allocation import keep_freed_memory
+from nnet.kernels.cblas import preload
 
 GRACE = 3.0  # seconds between asking a job to end and killing it
 PR_SET_PDEATHSIG = 1
@@ -38,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         except ImportError:
             continue  # the job that needs it reports it in its own log
     keep_freed_memory()
+    preload()
     gc.collect()
     gc.freeze()  # a collection in a job must not touch, and so copy, the pages it shares with us
     Nursery(sys.stdin.fileno(), os.dup(sys.stdout.fileno())).serve()

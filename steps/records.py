@@ -8,12 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nnet import tree
+from nnet import __version__, tree
 from nnet.files import atomic_write
 from nnet.graph.info import nnet_info
 from nnet.graph.network import Nnet
 from nnet.programs.nnet3_show_progress import norms, per_component
-from nnet.programs.program import version
 from steps import dropout
 from steps.outcome import Outcome
 from steps.schedule import Iteration
@@ -74,7 +73,7 @@ def change_norms(before: Nnet, after: Nnet) -> dict[str, float]:
 
 def write_progress_log(path: Path, nnet: Nnet, change: dict[str, float], before: dict[str, float]) -> None:
     """The network as nnet3-info shows it, then the differences as nnet3-show-progress does."""
-    prefix = f"LOG (nnet3-show-progress[pynnet3-{version()}]:main():nnet3-show-progress.cc:0)"
+    prefix = f"LOG (nnet3-show-progress[pynnet3-{__version__}]:main():nnet3-show-progress.cc:0)"
     relative = {name: x / before[name] if before[name] else math.inf for name, x in change.items()}
     with atomic_write(path, text=True) as stream:
         stream.write(nnet_info(nnet))

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
+from nnet import __version__
 from nnet.allocation import keep_freed_memory
 from nnet.formats.specifiers import allow_pipes
 from nnet.kernels.cblas import share_products
@@ -118,18 +118,7 @@ def warn(prog: str, message: str) -> None:
 
 
 def _line(kind: str, prog: str, message: str) -> None:
-    print(f"{kind} ({prog}[pynnet3-{version()}]) {message}", file=sys.stderr, flush=True)
-
-
-@cache
-def version() -> str:
-    """The version of the installed package."""
-    from importlib import metadata  # noqa: PLC0415 - slow to import
-
-    try:
-        return metadata.version("pynnet3")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    print(f"{kind} ({prog}[pynnet3-{__version__}]) {message}", file=sys.stderr, flush=True)
 
 
 def _failed(prog: str, message: str, status: int) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from nnet.programs.program import log, option, program_name, run_program, version, warn
+from nnet import __version__
+from nnet.programs.program import log, option, program_name, run_program, warn
 
 
 @dataclass
@@ -51,7 +52,7 @@ def test_an_error_is_one_line_and_status_1(error, message, capsys):
         raise error
 
     assert run(body, "--print-args=false") == 1
-    assert capsys.readouterr().err == f"ERROR (test-program[pynnet3-{version()}]) {message}\n"
+    assert capsys.readouterr().err == f"ERROR (test-program[pynnet3-{__version__}]) {message}\n"
 
 
 def test_a_mistake_in_the_program_keeps_its_traceback():
@@ -124,7 +125,7 @@ def test_log_lines_look_like_kaldis(capsys):
     warn("prog", "careful")
     assert (
         capsys.readouterr().err
-        == f"LOG (prog[pynnet3-{version()}]) done\nWARNING (prog[pynnet3-{version()}]) careful\n"
+        == f"LOG (prog[pynnet3-{__version__}]) done\nWARNING (prog[pynnet3-{__version__}]) careful\n"
     )
 
 
