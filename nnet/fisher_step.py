@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from nnet.backend import Array
+from nnet.kernels.lapack import eigh
 
 EPSILON = 1e-10  # floor of rho and d
 DELTA = 5e-4  # floor of rho and d relative to the largest eigenvalue
@@ -79,7 +80,7 @@ def solve(
     Z = scatter(eta, n, d + rho, s, K=K, L=L)
     if not math.isfinite(energy + Z.trace()):  # J that is not finite shows in the diagonal of JJ'
         return None
-    C, U = np.linalg.eigh(Z)
+    C, U = eigh(Z)
     C, U = C[::-1], U[:, ::-1]  # falling
     floor = (rho * (1 - eta)) ** 2
     root = np.sqrt(np.maximum(C, floor))

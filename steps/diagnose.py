@@ -17,7 +17,7 @@ from nnet.minibatch import Minibatch
 from nnet.score import Scorer
 from steps.scoring import Scoring, scoring
 
-MINIBATCH_SIZE = "1:64"
+MINIBATCH_SIZE = "16=1:256/128=1:64"  # small examples together: 9 % less time than 64 of 26 frames
 PER_DIM = "--compute-per-dim-accuracy=true"
 
 

@@ -97,6 +97,7 @@ def group_examples(
     """
     stats = MergingStats() if stats is None else stats
     waiting: dict[Hashable, list[Item]] = {}
+    full: dict[Hashable, int] = {}  # size of a minibatch
     order = HashOrder()
     for eg in examples:
         kind = structure_of(eg)
@@ -105,16 +106,17 @@ def group_examples(
             order.insert(kind, code_of(eg))
         group = waiting[kind]
         group.append(eg)
-        if kind not in stats.size_of:
+        if kind not in full:
             stats.size_of[kind] = size_of(eg)
-        if sizes.size(stats.size_of[kind], len(group), ended=False):
+            full[kind] = sizes.of(stats.size_of[kind]).largest
+        if len(group) == full[kind]:
             del waiting[kind]
             order.remove(kind)
             stats.made[kind][len(group)] += 1
             yield group
     for kind in order:
         left = waiting[kind]
-        while left and (n := sizes.size(stats.size_of[kind], len(left), ended=True)):
+        while left and (n := sizes.of(stats.size_of[kind]).largest_within(len(left))):
             stats.made[kind][n] += 1
             yield left[:n]
             del left[:n]

@@ -27,15 +27,9 @@ class MinibatchSizes:
 
     rules: tuple[tuple[int, SizeSet], ...]
 
-    def size(self, example_size: int, available: int, ended: bool) -> int:
-        """How many of `available` examples of one structure to merge now; 0 for none.
-
-        Before the input has ended only the largest allowed size is made; afterwards the largest possible.
-        """
-        _, sizes = min(self.rules, key=lambda rule: abs(example_size - rule[0]))
-        if ended:
-            return sizes.largest_within(available)
-        return sizes.largest if available >= sizes.largest else 0
+    def of(self, example_size: int) -> SizeSet:
+        """The sizes for examples of this size: the largest one, and at the end the largest possible."""
+        return min(self.rules, key=lambda rule: abs(example_size - rule[0]))[1]
 
 
 def parse_minibatch_sizes(text: str) -> MinibatchSizes:

@@ -204,13 +204,14 @@ def open_packed(rspecifier: str) -> PackedArchive | None:
         data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     layouts: list[Layout] = []
     order = []
-    position = 0
+    position = number = 0
     while position < len(data):
         key = _KEY.match(data, position)
         if key is None:
             return None
         start = key.end()
-        number = next((i for i, layout in enumerate(layouts) if layout.fits(data, start)), len(layouts))
+        if not (layouts and layouts[number].fits(data, start)):  # most are as the last one was
+            number = next((i for i, layout in enumerate(layouts) if layout.fits(data, start)), len(layouts))
         if number == len(layouts):
             layout = take_apart(data, start)
             if layout is None or number >= MOST_LAYOUTS:

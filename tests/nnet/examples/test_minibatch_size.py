@@ -13,12 +13,7 @@ from nnet.examples.minibatch_size import parse_minibatch_sizes
     ("64,16:32", 40, 32),
 ])  # fmt: skip
 def test_after_the_input_has_ended_the_largest_allowed_size_is_taken(text, available, expected):
-    assert parse_minibatch_sizes(text).size(10, available, ended=True) == expected
-
-
-@pytest.mark.parametrize("available, expected", [(63, 0), (64, 64), (200, 64)])
-def test_before_the_input_has_ended_only_the_largest_size_is_made(available, expected):
-    assert parse_minibatch_sizes("16:32,64").size(10, available, ended=False) == expected
+    assert parse_minibatch_sizes(text).of(10).largest_within(available) == expected
 
 
 @pytest.mark.parametrize(
@@ -26,7 +21,7 @@ def test_before_the_input_has_ended_only_the_largest_size_is_made(available, exp
 )
 def test_the_rule_of_the_nearest_example_size_holds_and_the_first_at_a_tie(example_size, expected):
     sizes = parse_minibatch_sizes("128=64:128/256=32,64")
-    assert sizes.size(example_size, 1000, ended=False) == expected
+    assert sizes.of(example_size).largest == expected
 
 
 @pytest.mark.parametrize("text, message", [
