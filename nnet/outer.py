@@ -12,6 +12,7 @@ from nnet.component import Component, Updatable
 from nnet.cores import together
 from nnet.kernels.fisher import settle
 from nnet.kernels.products import multiply
+from nnet.kernels.rows import add_scaled
 from nnet.kernels.sums import column_sums
 from nnet.natural_gradient import OnlineNaturalGradient
 
@@ -81,19 +82,18 @@ def add_outer(
     if delta.learning_rate == 0:
         return
     if natural is None or delta.is_gradient:
-        change = x.under(dy)
-        change *= delta.learning_rate
+        change, scale = x.under(dy), delta.learning_rate
     else:
-        change = natural_outer(delta, x, dy, natural)
-    W += change[:, : W.shape[1]]
+        change, scale = natural_outer(delta, x, dy, natural)
+    add_scaled(W, change[:, : W.shape[1]], scale)
     if b is not None:
-        b += change[:, -1]
+        b += scale * change[:, -1]
 
 
 def natural_outer(
     delta: Updatable, x: Columns, dy: Array, natural: tuple[NaturalGradient, NaturalGradient]
-) -> Array:
-    """rate scale_x scale_dy dY_hatᵀ X_hat, (out, in).
+) -> tuple[Array, Array]:
+    """dY_hatᵀ X_hat, (out, in), and rate scale_x scale_dy.
 
     With P = I - W'W of either side, dY_hatᵀ X_hat = P_dy (dYᵀ X) P_x: where there are many rows it is cheaper
     to project the product than the rows.
@@ -117,8 +117,7 @@ def natural_outer(
         multiply(multiply(product, of_x.W.T), of_x.W, product, add=-1)
     if of_dy.W is not None:
         multiply(of_dy.W.T, multiply(of_dy.W, product), product, add=-1)
-    product *= of_x.scale * of_dy.scale * delta.learning_rate
-    return product
+    return product, of_x.scale * of_dy.scale * delta.learning_rate
 
 
 @dataclass

@@ -53,6 +53,15 @@ def _scaled(y: Array, x: Array, scale: float, add: bool) -> None:
         y += x if scale == 1.0 else x * scale
 
 
+def add_scaled(y: Array, x: Array, scale: Array) -> None:
+    """y += scale x for y and x (N, D), in one pass on the host; x may be used up."""
+    if array_module(y) is np:
+        _scaled(y[None], x[None], float(scale), add=True)
+    else:
+        x *= scale
+        y += x
+
+
 def put_sum(x: Array, at: Rows, columns: slice, *parts: tuple[Array, float]) -> None:
     """x[at, :, columns] = the sum of the two `parts` (T, N, D), each times its scale; no row of x twice."""
     (a, p), (b, q) = parts
