@@ -58,9 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         serve(options.serve[0], Path(options.serve[1]))
         return 0
     set_threads(options.threads)
-    table(
-        "network", "side", "best, ms", "median, ms", "best / PyTorch", "median / PyTorch", "median of ratios"
-    )
+    table(*COLUMNS)
     feedforward = [n for n in NETWORKS if n.name != "lstm"]
     for network in chosen(feedforward, options.only, options.networks):
         measure(network, options.networks, options.periods, options.also)
