@@ -22,11 +22,11 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/ready-recipes: $(VENV)/bin/python pyproject.toml setup.py nnet/kernels/passes.c
+$(VENV)/ready-recipes: $(VENV)/bin/python pyproject.toml setup.py $(wildcard nnet/kernels/*.c)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[audio,decode,digits,threads]'
 	touch $@
 
-$(VENV)/ready-dev: $(VENV)/bin/python pyproject.toml setup.py nnet/kernels/passes.c
+$(VENV)/ready-dev: $(VENV)/bin/python pyproject.toml setup.py $(wildcard nnet/kernels/*.c)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[audio,decode,digits,dev]'
 	touch $@
 

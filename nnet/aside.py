@@ -153,7 +153,7 @@ class _Queue:
     def abandon(self) -> None:
         """Begin nothing more, and wait for what has begun."""
         for piece in [piece for piece in self._pending if not piece.begin()]:
-            with suppress(BaseException):
+            with suppress(BaseException), np.errstate(all="ignore"):
                 piece.wait()
 
 

@@ -127,6 +127,8 @@ class _Together:
         self._works, self._left = iter(works), len(works)
         self._error: BaseException | None = None
         self._done = threading.Event()
+        if not works:
+            self._done.set()
 
     def one(self) -> bool:
         """Do one that nobody has begun; False if there is none. After an exception there is none."""
@@ -157,7 +159,7 @@ class _Together:
 
 
 def together(works: Sequence[Callable[[], object]]) -> None:
-    """Do all these, at least one, beside threads that wait (`wait`); what one raises is raised here.
+    """Do all these beside threads that wait (`wait`); what one raises is raised here.
 
     The bits do not depend on who does what, as long as every work is done by one thread alone.
     """
@@ -170,12 +172,15 @@ def together(works: Sequence[Callable[[], object]]) -> None:
 
 
 def wait(done: threading.Event) -> None:
-    """Until that has happened; meanwhile do what another thread does `together`."""
-    with waiting():
-        while not done.wait(PAUSE):
-            with computing():
-                while any(group.one() for group in tuple(_open)):
-                    pass
+    """Until that has happened; meanwhile do what another thread does `together`; raise what that raises."""
+    try:
+        with waiting():
+            while not done.wait(PAUSE):
+                with computing():
+                    while any(group.one() for group in tuple(_open)):
+                        pass
+    finally:
+        done.wait()
 
 
 def _tell(work: Callable[[], None], done: SimpleQueue[BaseException | None]) -> None:

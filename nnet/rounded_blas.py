@@ -101,7 +101,7 @@ def _pairs(x: np.ndarray) -> np.ndarray:
 
 def _by_blocks(A: np.ndarray, B: np.ndarray, multiple: int = LANES) -> np.ndarray:
     """A B, term after term within blocks of at most DEPTH; halves of a rest are rounded up to `multiple`."""
-    A, B = np.ascontiguousarray(A), np.ascontiguousarray(B)
+    A, B = np.ascontiguousarray(A, REAL), np.ascontiguousarray(B, REAL)
     out = np.zeros((len(A), B.shape[1]), REAL)
     run, row = function("rounded_block", "f"), np.empty(B.shape[1], REAL)
     start, left = 0, len(B)

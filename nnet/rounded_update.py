@@ -1,7 +1,7 @@
 """One update of the natural gradient, every float32 operation in Kaldi's order.
 
 Rows that span fewer directions than the rank leave Z with eigenvalues that are zero but for rounding; the
-rows of W there are rounding errors blown up to unit length, and every bit decides. Slow; for such cases only.
+rows of W there are rounding errors blown up to unit length, and every bit decides. For such cases only.
 Kaldi: `OnlineNaturalGradient::PreconditionDirectionsInternal` on the processor.
 """
 

@@ -15,6 +15,7 @@ import numpy as np
 from nnet.kernels.cblas import library
 
 BY_COLUMNS = 102  # LAPACK_COL_MAJOR
+ALIGNED = 64  # bytes
 
 
 def eigh(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -24,12 +25,20 @@ def eigh(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     solve = _solver()
     if solve is not None and Z.dtype == np.float64 and len(Z):
-        U, values = np.array(Z, order="F"), np.empty(len(Z))
         n = len(Z)
+        U, values = _aligned(n), np.empty(n)
+        U[...] = Z
         if solve(BY_COLUMNS, b"V", b"L", n, U.ctypes.data, n, values.ctypes.data) == 0:
             return values, U
     values, U = np.linalg.eigh(Z)
     return values, U
+
+
+def _aligned(n: int) -> np.ndarray:
+    """Room for columns (n, n) from a multiple of 64 bytes on: the bits of the result depend on that."""
+    room = np.empty(n * n + ALIGNED // 8)
+    start = -room.ctypes.data % ALIGNED // 8
+    return room[start : start + n * n].reshape(n, n).T
 
 
 @cache

@@ -162,6 +162,7 @@ def test_what_is_done_together_is_all_done_and_raises_what_was_raised():
     assert seen == [0, 1, 2, 3, 4]
     with pytest.raises(ZeroDivisionError):
         cores.together([lambda: 1 / 0, partial(seen.append, 5)])
+    cores.together([])
     assert seen == [0, 1, 2, 3, 4] and not cores._open
 
 
@@ -189,5 +190,6 @@ def test_an_exception_of_the_thread_that_helps_is_raised_in_both():
     assert begun.wait(20)
     with pytest.raises(ValueError, match="of the piece"):
         cores.wait(done)
+    assert done.is_set()  # nothing is raised before the other thread has ended
     thread.join()
     assert raised == ["of the piece"] and cores.free() == cores.count()

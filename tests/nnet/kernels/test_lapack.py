@@ -29,3 +29,13 @@ def test_what_does_not_converge_is_left_to_numpy(monkeypatch):
     monkeypatch.setattr(lapack, "_solver", lambda: lambda *arguments: 3)
     values, _ = lapack.eigh(np.diag([2.0, 1.0]))
     assert values.tolist() == [1, 2]
+
+
+def test_the_bits_do_not_depend_on_where_arrays_lie(rng, whose):
+    Y = rng.standard_normal((48, 48))
+    Z, kept, found = Y + Y.T, [], set()
+    for size in rng.integers(1, 400, 40):
+        kept.append(np.empty(int(size), np.uint8))  # the next arrays begin elsewhere
+        values, U = lapack.eigh(Z)
+        found.add(values.tobytes() + U.tobytes())
+    assert len(found) == 1
