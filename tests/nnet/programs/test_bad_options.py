@@ -112,6 +112,7 @@ def limited(*command: str, size: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [Path(sys.executable).parent / command[0], "--print-args=false", *command[1:]],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # else Python keeps what it wrote of that
         capture_output=True,
         text=True,
         check=False,
