@@ -12,7 +12,6 @@ import pytest
 
 from tests.steps.corpus import arguments, make_corpus
 
-
 BEGUN = """
 import sys
 from steps import script, train_dnn
