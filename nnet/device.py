@@ -75,5 +75,8 @@ def with_arrays(batch: Minibatch, f: Callable[[Array], Array]) -> Minibatch:
 
 
 def _with_arrays(target: Target | ChainTarget, f: Callable[[Array], Array]) -> Target | ChainTarget:
-    names = {DenseTarget: ("values",), SparseTarget: ("t", "n", "column", "weight")}.get(type(target), ())
-    return replace(target, **{name: f(getattr(target, name)) for name in names})  # type: ignore[type-var]
+    if isinstance(target, SparseTarget):
+        order = np.lexsort((target.n, target.t))  # in which a kernel looks for the labels of its row
+        names = ("t", "n", "column", "weight")
+        return replace(target, **{name: f(getattr(target, name)[order]) for name in names})
+    return replace(target, values=f(target.values)) if isinstance(target, DenseTarget) else target

@@ -22,7 +22,7 @@ from nnet.kernels.masks import Seed
 from nnet.kernels.update import Limits
 from nnet.ledger import Entry, settle, soundness
 from nnet.minibatch import Minibatch
-from nnet.objectives import Evaluate, PerOutput, Value
+from nnet.objectives import Evaluate, PerOutput, Value, before_log_softmax, store_label_stats
 from nnet.observe import Observer
 from nnet.outer import settle_estimates
 from nnet.passes import Pass, backstitch
@@ -111,7 +111,8 @@ class Trainer:
         wanted = self._on_device and self.options.cuda_graphs
         self._graphs = Graphs(xp, self.nnet.components, self.delta, self.log) if wanted else None
         self._unsettled: list[Entry] = []
-        self.plans = PlanCache(self.nnet)
+        before = self._on_device and self.evaluate.TAKES_LOGITS  # the host would save no time
+        self.plans = PlanCache(before_log_softmax(self.nnet) if before else self.nnet)
         self.max_change = MaxChangeStats()
         self.progress: dict[str, ObjectiveProgress] = {}
         self._bad_in_a_row = 0
@@ -238,6 +239,7 @@ class Trainer:
             store_stats(self.nnet, acts)
         derivatives = {name: v.derivative for name, v in values.items() if v.derivative is not None}
         values = {name: replace(v, derivative=None) for name, v in values.items()}
+        store_label_stats(self.nnet, self.plans.nnet, batch, seed, self._deriv_times(batch))
         backward(self.nnet, acts.plan, acts, derivatives, self.delta, deriv_times=self._deriv_times(batch))
         if self._on_device:
             settle_estimates(self.delta)
@@ -258,7 +260,7 @@ class Trainer:
         )
         inputs = {k: x for k, (_, x) in batch.inputs.items()}
         acts = forward(self.nnet, self.plans(request), inputs, seed, Keep.FOR_BACKWARD)
-        values = self.evaluate(batch, self.nnet.objective_of, acts.output)
+        values = self.evaluate(batch, self.plans.nnet.objective_of, acts.output)
         return acts, values, soundness(values, self.flat.w)
 
     def _deriv_times(self, batch: Minibatch) -> Times | None:

@@ -67,11 +67,13 @@ class Activation(Component):
         return c
 
     def store_backward_stats(self, dy: Array, io: Io) -> None:
-        if not io.happens(DERIVATIVE_STATS_SHARE):
-            return
-        g = flat(dy)
-        self.oderiv_sumsq = _plus(self.oderiv_sumsq, column_products(g, g))
-        self.oderiv_count += g.shape[0]
+        if io.happens(DERIVATIVE_STATS_SHARE):
+            g = flat(dy)
+            self._store_squares(column_products(g, g), len(g))
+
+    def _store_squares(self, squares: Array, count: int) -> None:
+        self.oderiv_sumsq = _plus(self.oderiv_sumsq, squares)
+        self.oderiv_count += count
 
     def info_dims(self) -> list[str]:
         return [f"dim={self.dim}"] + ([f"block-dim={self.block_dim}"] if self.block_dim != self.dim else [])
@@ -290,3 +292,8 @@ class LogSoftmax(Activation):
         out: Array | None = None,
     ) -> Array:
         return softmax.log_softmax_backward(dy, y, out)
+
+    def store_label_stats(self, column: Array, weight: Array, count: int, io: Io) -> None:
+        """`store_backward_stats` of `count` rows that are zero but for labels: weight[k] in column[k]."""
+        if io.happens(DERIVATIVE_STATS_SHARE):
+            self._store_squares(softmax.label_squares(column, weight, self.dim), count)

@@ -1,4 +1,4 @@
-"""Log-softmax forwards and backwards in one launch each, and the linear objective of sparse labels in one."""
+"""Log-softmax forwards and backwards in one launch each, and the cross-entropy of labels in one for both."""
 
 from __future__ import annotations
 
@@ -75,14 +75,35 @@ def labelled(y: Array, at: Array, weight: Array, with_derivative: bool = True) -
 
     `at` (int64) and `weight` (y's type) lie where y does. Without derivative it is neither made nor returned.
     """
-    xp = array_module(y)
-    derivative = xp.zeros_like(y) if with_derivative else None
-    if on_device(y) and y.flags.c_contiguous:
-        total = xp.empty((), np.float64)
-        places = (y if derivative is None else derivative), y, at, weight
-        counts = np.int32(len(at)), np.int32(with_derivative)
-        kernel(y, "softmax", "labelled")((1,), (THREADS,), (total, *places, *counts))
-        return total, derivative
+    derivative = array_module(y).zeros_like(y) if with_derivative else None
     if derivative is not None:
         derivative.reshape(-1)[at] = weight
     return (y.reshape(-1)[at] * weight).sum(dtype=np.float64), derivative
+
+
+def cross_entropy(x: Array, at: Array, weight: Array) -> tuple[Array, Array]:
+    """What `labelled` gives for y = log-softmax of x over the last axis, with the derivative by x.
+
+    On a device the rows of the places `at` must rise, and neither y nor the derivative by it is made.
+    """
+    xp = array_module(x)
+    if on_device(x) and x.size and x.flags.c_contiguous:
+        columns = x.shape[-1]
+        total, dx = xp.empty(x.size // columns, np.float64), xp.empty_like(x)
+        counts = np.int32(len(at)), np.int32(columns)
+        kernel(x, "softmax", "cross_entropy")((len(total),), (THREADS,), (total, dx, x, at, weight, *counts))
+        return total.sum(), dx
+    y = log_softmax(x)
+    value, dy = labelled(y, at, weight)
+    return value, log_softmax_backward(dy, y, out=dy)
+
+
+def label_squares(column: Array, weight: Array, dim: int) -> Array:
+    """(dim,) the sum of weight[k]^2, in float64, over the labels k of each column."""
+    xp = array_module(weight)
+    if not on_device(weight):
+        return np.bincount(column, np.square(weight, dtype=np.float64), dim)
+    total = xp.empty(dim, np.float64)
+    arguments = total, xp.asarray(column, dtype=np.int64), weight, np.int32(len(column))
+    kernel(weight, "softmax", "label_squares")((dim,), (THREADS,), arguments)
+    return total

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from nnet.backend import Array
 from nnet.minibatch import ChainTarget, Minibatch, Target
-from nnet.objectives.frame import Value, linear, quadratic
+from nnet.objectives.frame import Value, cross_entropy, linear, quadratic
+from nnet.objectives.logits import CROSS_ENTROPY
 
-OBJECTIVES = {"linear": linear, "quadratic": quadratic}
+OBJECTIVES = {"linear": linear, "quadratic": quadratic, CROSS_ENTROPY: cross_entropy}
 
 
 class Evaluate(Protocol):
     """What a minibatch asks of a network's outputs, and what the outputs are worth."""
+
+    TAKES_LOGITS: ClassVar[bool]  # whether outputs may be those of `before_log_softmax`
 
     def frames(self, batch: Minibatch) -> dict[str, tuple[int, ...]]:
         """The frames of every output that is needed."""
@@ -36,6 +39,8 @@ class Evaluate(Protocol):
 
 class PerOutput:
     """Each output with a target of its own, by the objective that its node names."""
+
+    TAKES_LOGITS: ClassVar[bool] = True
 
     def frames(self, batch: Minibatch) -> dict[str, tuple[int, ...]]:
         """The frames of the targets."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,28 @@ def linear(output: Array, target: Target, with_derivative: bool = True) -> Value
         derivative = target.values.copy() if with_derivative else None  # a backward pass may overwrite it
         total = (output * target.values).sum(dtype=np.float64)
         return Value(total, target.values.sum(dtype=np.float64), derivative)
+    total, derivative = softmax.labelled(output, *_entries(output, target), with_derivative)
+    return Value(total, target.weight.sum(dtype=np.float64), derivative)
+
+
+def _entries(output: Array, target: SparseTarget) -> tuple[Array, Array]:
+    """Places in `output`, counted row by row, and weights of the labels, for kernels."""
     xp = array_module(output)
     _, N, D = output.shape
     at = xp.asarray((target.t * N + target.n) * D + target.column, dtype=np.int64)
-    weight = xp.asarray(target.weight, dtype=output.dtype)
-    total, derivative = softmax.labelled(output, at, weight, with_derivative)
-    return Value(total, target.weight.sum(dtype=np.float64), derivative)
+    return at, xp.asarray(target.weight, dtype=output.dtype)
+
+
+def cross_entropy(output: Array, target: Target, with_derivative: bool = True) -> Value:
+    """`linear` of the log-softmax of `output`, with the derivative by `output` itself."""
+    _check_dims(output, target)
+    if isinstance(target, SparseTarget) and with_derivative:
+        total, dx = softmax.cross_entropy(output, *_entries(output, target))
+        return Value(total, target.weight.sum(dtype=np.float64), dx)
+    y = softmax.log_softmax(output)
+    value = linear(y, target, with_derivative)
+    dy = value.derivative
+    return value if dy is None else replace(value, derivative=softmax.log_softmax_backward(dy, y, dy))
 
 
 def quadratic(output: Array, target: Target, with_derivative: bool = True) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class ChainEvaluate:
     (NnetChainComputeProb) does neither. `warn` is told when a minibatch fails numerically, but not of one on
     a device, where only the objective, -10 per frame, shows it.
     """
+
+    TAKES_LOGITS: ClassVar[bool] = False  # what output-xent is compared with is no list of labels
 
     graph: DenominatorGraph
     options: ChainOptions = ChainOptions()  # noqa: RUF009 - frozen

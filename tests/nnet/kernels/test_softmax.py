@@ -1,10 +1,14 @@
 """Log-softmax and labels: numpy's body against the formula, the kernels against numpy's body."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
 from nnet.backend import to_device, to_host
 from nnet.kernels import softmax
+from tests.checks import STEP, agree
+from tests.emulation.device import transfers
 
 SHAPES = [(1, 1, 1), (2, 3, 5), (2, 2, 300), (1, 3, 513)]
 
@@ -80,3 +84,68 @@ def test_scoring_makes_no_derivative(rng, monkeypatch):
     monkeypatch.setattr(np, "zeros_like", lambda y: pytest.fail("a derivative was made"))
     y, at = rng.standard_normal((2, 3, 4)), np.array([1, 5])
     assert softmax.labelled(y, at, np.ones(2), with_derivative=False)[0] == y.ravel()[at].sum()
+
+
+def labels(rng, rows, columns, count, dtype):
+    """Places of rising rows, columns in any order, and weights: several in some rows, none in others."""
+    at = rng.permutation(rows * columns)[:count]
+    at = at[np.argsort(at // columns, kind="stable")]
+    return at, rng.random(count).astype(dtype)
+
+
+CASES = [(1, 1, 1), (6, 5, 0), (6, 5, 30), (7, 300, 5), (4, 513, 40)]
+
+
+@pytest.mark.parametrize(("rows", "columns", "count"), CASES)
+def test_cross_entropy_is_one_launch_with_the_numbers_of_three(rng, device, rows, columns, count):
+    """Derivatives to the bit: the same formula in the same precision; float32 weights add up exactly."""
+    x = rng.standard_normal((rows, 1, columns)).astype(np.float32) * 9
+    at, weight = (to_device(a) for a in labels(rng, rows, columns, count, np.float32))
+    y = softmax.log_softmax(to_device(x))
+    expected, dy = softmax.labelled(y, at, weight)
+    expected_dx = softmax.log_softmax_backward(dy, y)
+    there = to_device(x)
+    transfers.clear()
+    total, dx = softmax.cross_entropy(there, at, weight)
+    assert transfers == {"launches": 1}
+    assert np.array_equal(to_host(dx), to_host(expected_dx)) and np.array_equal(to_host(there), x)
+    assert float(total) == pytest.approx(float(expected), rel=1e-6) and total.dtype == np.float64
+    again, dx_again = softmax.cross_entropy(there, at, weight)
+    assert float(again) == float(total) and np.array_equal(to_host(dx_again), to_host(dx))
+
+
+@pytest.mark.parametrize(("rows", "columns", "count"), CASES)
+def test_cross_entropy_on_a_device_is_that_of_the_host(rng, device, rows, columns, count):
+    x = rng.standard_normal((rows, 1, columns)) * 9
+    at, weight = labels(rng, rows, columns, count, x.dtype)
+    total, dx = softmax.cross_entropy(x, at, weight)
+    there, dx_there = softmax.cross_entropy(*(to_device(a) for a in (x, at, weight)))
+    assert float(there) == pytest.approx(total, rel=1e-13)
+    np.testing.assert_allclose(to_host(dx_there), dx, atol=1e-13)
+
+
+@pytest.mark.parametrize("move", [np.asarray, to_device], ids=["host", "device"])
+@pytest.mark.parametrize("count", [1, 7, 60])
+def test_the_derivative_of_cross_entropy_is_that_of_its_value(rng, device, move, count):
+    x, d = rng.standard_normal((2, 4, 3, 19))
+    at, weight = (move(a) for a in labels(rng, 12, 19, count, x.dtype))
+    dx = to_host(softmax.cross_entropy(move(x), at, weight)[1])
+    plus, minus = (float(softmax.cross_entropy(move(x + s * STEP * d), at, weight)[0]) for s in (1, -1))
+    agree("x", float((dx * d).sum()), (plus - minus) / (2 * STEP), 1e-5)
+
+
+def test_rows_that_are_not_numbers_spoil_value_and_derivative(device):
+    x = np.zeros((3, 1, 40), np.float32)
+    x[1, 0, 5] = np.nan
+    total, dx = softmax.cross_entropy(to_device(x), to_device(np.array([3, 50])), to_device(np.ones(2, "f")))
+    assert np.isnan(float(total))
+    assert np.isnan(to_host(dx)[1]).all() and np.isfinite(to_host(dx)[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("count", [0, 5, 700])
+def test_squares_of_labels_are_summed_by_column(rng, device, count):
+    column, weight = rng.integers(0, 11, count), rng.random(count).astype(np.float32)
+    expected = [float(np.square(weight[column == j], dtype=float).sum()) for j in range(11)]
+    for move in (np.asarray, to_device):
+        squares = to_host(softmax.label_squares(move(column), move(weight), 11))
+        np.testing.assert_allclose(squares, expected, rtol=1e-12)
