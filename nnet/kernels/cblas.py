@@ -1,14 +1,16 @@
-"""Matrix products of the host through CBLAS: MKL where it is installed, else the OpenBLAS inside numpy.
+"""Matrix products of the host through CBLAS: MKL, or the OpenBLAS inside numpy, helped by oneDNN.
 
-numpy's matmul can neither add to what is there nor use another BLAS than its own. Intel's MKL (the extra
-`mkl`) takes a tenth less time on Intel's processors, narrow products up to a third (docs/performance.md);
-PYNNET3_MKL=no leaves it alone.
+numpy's matmul can neither add to what is there nor use another BLAS than its own. On Intel's processors MKL
+(the extra `mkl`) takes a tenth less time, narrow products up to a third; on others oneDNN (the extra `onednn`)
+takes a tenth less, and MKL more than OpenBLAS (docs/performance.md). PYNNET3_BLAS names one: mkl, onednn or
+numpy.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,13 +21,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnet import cores
+from nnet.kernels import onednn
 from nnet.kernels.compiled import address
 
 BY_ROWS, PLAIN, TRANSPOSED = 101, 111, 112  # CBLAS_LAYOUT, CBLAS_TRANSPOSE
 REALS = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
 LP64, SEQUENTIAL = 0, 1  # MKL_INTERFACE_LP64: integers of 32 bits; MKL_THREADING_SEQUENTIAL
-_sharing = False  # products of OpenBLAS: see `share_products`
+NAMES = ("mkl", "onednn", "numpy")  # what PYNNET3_BLAS may say
 SHARED = 2e7  # multiplications of a product that two threads share: 0.3 ms of one
+LARGE = 3e6  # multiplications from which on oneDNN was faster than OpenBLAS in every shape: 0.07 ms
+_program = False  # whether the process is one of our programs, and
+_sharing = False  # whether products of OpenBLAS are shared: see `share_products`
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Library:
     names: str  # with a place for s or d
     integer: Any
     shares: bool
+    large: onednn.Gemm | None = None  # what makes large products of float32 instead
+
+    def takes(self, char: str, work: int) -> bool:
+        """Whether a product with so many multiplications is `large`."""
+        return self.large is not None and char == "f" and work >= LARGE
 
     def gemm(self, char: str) -> Any:
         """The product of two matrices of this type, cblas_sgemm or cblas_dgemm."""
@@ -85,17 +96,20 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
     Nothing is copied, so arrays must lie by rows or by columns, and be of one type, float32 or float64.
     """
     found = library()
-    if found is None or not (add or found.shares) or not _of_one_type(a, b, out):
-        return False  # the first: matmul would do the same
+    if found is None or not _of_one_type(a, b, out):
+        return False
+    (m, k), n, char = a.shape, b.shape[1], a.dtype.char
+    large = found.takes(char, m * n * k)
+    if not (add or found.shares or large):
+        return False  # matmul would do the same
     left, right, into = lies(a), lies(b), lies(out)
     if left is None or right is None or into is None or into.overlaps(left) or into.overlaps(right):
         return False
     if into.operation == TRANSPOSED:
         return product(b.T, a.T, out.T, add=add)
-    (m, k), n = a.shape, b.shape[1]
     if (k, m, n) != (len(b), *out.shape):
         raise ValueError(f"a product of {a.shape} and {b.shape} does not go into {out.shape}")
-    gemm, size = _gemm(a.dtype.char), a.itemsize
+    gemm, size = found.large if large else _gemm(char), a.itemsize
 
     def part(rows: slice, columns: slice) -> None:
         shape = rows.stop - rows.start, columns.stop - columns.start, k
@@ -130,40 +144,75 @@ def _gemm(char: str) -> Any:
 
 @cache
 def library() -> Library | None:
-    """The CBLAS of this process; None if numpy has another BLAS than the one that comes with its wheels."""
-    wanted = os.environ.get("PYNNET3_MKL") not in ("no", "0", "false")
-    if wanted and (mkl := _first(mkl_paths(), "MKL_Set_Interface_Layer")):
-        mkl.MKL_Set_Interface_Layer(LP64)  # whatever the environment says
-        mkl.MKL_Set_Threading_Layer(SEQUENTIAL)
-        return Library(mkl, "cblas_{}gemm", ctypes.c_int, shares=True)
-    openblas = _openblas()
-    if openblas is None:
+    """The CBLAS of this process; None if numpy has another BLAS than the one that comes with its wheels.
+
+    Raises ValueError if PYNNET3_BLAS names none of NAMES, or one that is not here.
+    """
+    wanted = os.environ.get("PYNNET3_BLAS") or None
+    if wanted not in (None, *NAMES):
+        raise ValueError(f"PYNNET3_BLAS={wanted}: it may be {', '.join(NAMES)}")
+    found = _mkl() if wanted == "mkl" or (wanted is None and _is_intels()) else None
+    if found is None:
+        large = onednn.sgemm() if wanted == "onednn" or (wanted is None and _program) else None
+        openblas = _openblas()
+        if openblas is not None:
+            found = Library(openblas, "scipy_cblas_{}gemm64_", ctypes.c_int64, _sharing, large)
+        if (wanted == "mkl") or (wanted == "onednn" and large is None):
+            raise ValueError(f"PYNNET3_BLAS={wanted}: not found; `pip install 'pynnet3[{wanted}]'` brings it")
+    return found
+
+
+def _mkl() -> Library | None:
+    mkl = _first(mkl_paths(), "MKL_Set_Interface_Layer")
+    if mkl is None:
         return None
-    return Library(openblas, "scipy_cblas_{}gemm64_", ctypes.c_int64, shares=_sharing)
+    mkl.MKL_Set_Interface_Layer(LP64)  # whatever the environment says
+    mkl.MKL_Set_Threading_Layer(SEQUENTIAL)
+    return Library(mkl, "cblas_{}gemm", ctypes.c_int, shares=True)
+
+
+def _is_intels() -> bool:
+    """Whether the processor is Intel's, or nobody says whose."""
+    try:
+        with open("/proc/cpuinfo") as told:
+            vendor = re.search(r"vendor_id\s*: (\w+)", told.read(4096))
+    except OSError:
+        return True
+    return vendor is None or vendor[1] == "GenuineIntel"
 
 
 def share_products() -> None:
     """From now on threads of ours share the products of this process, and numpy's BLAS keeps to one.
 
-    Of a program, not of a library: this holds for all of numpy. Threads of OpenBLAS, once woken, turn idly
-    for a while at the expense of ours: with two, a minibatch of tdnnf took 1.08 of PyTorch's time this way
-    and 1.20 before.
+    Of a program, not of a library: this holds for all of numpy, and for all of OpenMP if oneDNN is there.
+    Threads of OpenBLAS, once woken, turn idly for a while at the expense of ours: with two, a minibatch of
+    tdnn took 1.08 of PyTorch's time this way and 1.20 before.
     """
-    global _sharing  # noqa: PLW0603 - one process, one BLAS
+    global _program, _sharing  # noqa: PLW0603 - one process, one BLAS
+    _program = True
     openblas = _openblas() if cores.count() > 1 else None
     if openblas is not None:
         openblas.scipy_openblas_set_num_threads64_(1)
         _sharing = True
-        for held in (library, _gemm):
-            held.cache_clear()
+    _forget()
 
 
 def preload() -> None:
-    """Load now what the first product would, for forks of this process: with MKL 15 ms, and its memory."""
-    one = np.ones((1, 1), np.float32)
+    """Load now what the first large product would, for forks of this process, which are programs.
+
+    With MKL that takes 15 ms and its memory, with oneDNN, which compiles its kernels, 80.
+    """
+    global _program  # noqa: PLW0603
+    _program = True
+    side = round(LARGE ** (1 / 3)) + 1
+    one = np.ones((side, side), np.float32)
     product(one, one, np.empty_like(one))
+    _forget()  # each may have an environment of its own
+
+
+def _forget() -> None:
     for held in (library, _gemm):
-        held.cache_clear()  # each may have an environment of its own
+        held.cache_clear()
 
 
 def mkl_paths() -> Iterator[Path]:
