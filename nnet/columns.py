@@ -11,6 +11,7 @@ import numpy as np
 
 from nnet.backend import Array, array_module
 from nnet.cores import together
+from nnet.kernels.narrow import multiply_narrow, narrow, pays
 from nnet.kernels.products import multiply
 from nnet.kernels.rows import joined
 from nnet.kernels.sums import column_sums, sumsq
@@ -56,6 +57,26 @@ class Windows:
         ends = sorted({*self.starts, *(s + self.n for s in self.starts)})
         covers = [sum(s <= a < s + self.n for s in self.starts) for a in ends]
         return sum(c * sumsq(self.rows[a:b]) for c, (a, b) in zip(covers, pairwise(ends)) if c)
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """X in bfloat16, and its squared Frobenius norm, which is that of X itself."""
+
+    blocks: Sequence[np.ndarray]
+    ones: bool
+    energy: float
+
+    def times(self, W: np.ndarray) -> np.ndarray:
+        """X Wᵀ, (N, R), for W (R, D) in float32, but W rounded too."""
+        total, start = np.empty((len(W), len(self.blocks[0])), np.float32), 0
+        rounded, _ = narrow(W)
+        for x in self.blocks:  # (W X')': X itself is better read once by many rows of W than by few columns
+            multiply_narrow(rounded[:, start : start + x.shape[1]], x.T, total, add=start > 0)
+            start += x.shape[1]
+        if self.ones:
+            total += W[:, -1:]
+        return total.T
 
 
 class Columns:
@@ -113,6 +134,17 @@ class Columns:
         """Squared Frobenius norm, a float64 scalar where the blocks lie."""
         total = self._windows.sumsq() if self._windows else sum(sumsq(x) for x in self.blocks)
         return total + len(self.blocks[0]) if self.ones else total
+
+    def narrow(self) -> Narrow | None:
+        """The same in bfloat16; None unless X is the host's, in float32, and that is faster."""
+        if self.xp is not np or self.dtype != np.float32 or not pays():
+            return None
+        if self._windows:
+            rows, starts, n = self._windows.rows, self._windows.starts, self._windows.n
+            whole, _ = narrow(rows)
+            return Narrow([whole[s : s + n] for s in starts], self.ones, self.sumsq())
+        blocks, energies = zip(*map(narrow, self.blocks))
+        return Narrow(blocks, self.ones, sum(energies) + self.ones * len(blocks[0]))
 
     def pieces(self) -> Iterator[Array]:
         """The blocks, and the column of ones as the last if there is one."""

@@ -24,7 +24,7 @@ CONDITION = 1e6  # of the eigenvalues of Z; beyond it rows of R may have lost th
 class Seen:
     """What rows X (N, D) tell an estimate W (R, D): tr(XX'), H = X W', J = H'X, L = H'H, and E = WW'.
 
-    What nobody asks for is None.
+    What nobody asks for is None; L and E may be their diagonals (R,) where E has nothing else.
     """
 
     energy: Array
@@ -36,7 +36,8 @@ class Seen:
     @cached_property
     def left(self) -> Array:
         """tr(X_hat X_hat') of X_hat = X - H W: tr(XX') - 2 tr(L) + tr(L E)."""
-        return self.energy - 2 * self.L.trace(dtype=np.float64) + (self.L * self.E).sum(dtype=np.float64)
+        trace = self.L.trace(dtype=np.float64) if self.L.ndim == 2 else self.L.sum(dtype=np.float64)
+        return self.energy - 2 * trace + (self.L * self.E).sum(dtype=np.float64)
 
 
 @dataclass(frozen=True)

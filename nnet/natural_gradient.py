@@ -27,6 +27,7 @@ from nnet.rounded_update import rounded_update
 INITIAL_UPDATES = 10  # calls before update_period counts
 CROWDED = 1e4  # of the eigenvalues of Z: beyond it rounding tells in W, if rows of W are made of it already
 SYRK = 1.6  # operations of X'X in the time of one of X W'
+RIGHT = 1e-5  # of the largest element of E: what others may be where rows of W stand at right angles
 CANCELLED = 0.02  # share of the energy that must be left for its formula to be trusted in float32
 
 
@@ -69,6 +70,7 @@ class OnlineNaturalGradient:
         self.t = 0
         self.W: Array = None  # (R, D), in the precision of the rows
         self._E: tuple[Array, Array] = (None, None)  # W, and WW' as it was computed for it
+        self._e: tuple[Array, np.ndarray | None] = (None, None)  # E, and its diagonal if it has nothing else
         self.fisher: Fisher | None = None  # on a device d and rho are there too
         self.d = np.zeros(0)  # (R,), float64 on the host
         self.rho = EPSILON
@@ -139,6 +141,8 @@ class OnlineNaturalGradient:
             J = W @ G
             H = x.times(W) if rows or self.cancels else None
             return Seen(G.trace(dtype=np.float64), H, J, J @ W.T, self._squared())
+        if not (updating or rows) and (e := self._diagonal()) is not None:
+            return self._weigh(x, e)
         H = x.times(W)  # (N, R)
         J = x.under(H) if updating else None  # (R, D)
         if updating and n > dim:
@@ -147,11 +151,29 @@ class OnlineNaturalGradient:
             L = multiply(H.T, H, exact=True) if updating or not rows else None
         return Seen(x.sumsq(), H, J, L, None if L is None else self._squared())
 
+    def _weigh(self, x: Columns, e: np.ndarray) -> Seen:
+        """What x tells of tr(X_hat X_hat') alone, where WW' = diag(e): in bfloat16, if that pays."""
+        large = x.shape[0] * self.W.size > SMALL and not self.cancels
+        narrow = x.narrow() if large else None
+        H = x.times(self.W) if narrow is None else narrow.times(self.W)
+        energy = x.sumsq() if narrow is None else narrow.energy
+        return Seen(energy, H, None, np.einsum("nr,nr->r", H, H), e)
+
     def _squared(self) -> Array:
         """E = WW', kept as long as W stays; on a device W changes where it lies."""
         if self._E[0] is not self.W or self.fisher is not None:
             self._E = self.W, multiply(self.W, self.W.T, exact=True)
         return self._E[1]
+
+    def _diagonal(self) -> np.ndarray | None:
+        """The diagonal of E; None on a device, and where rows of W have lost their right angles."""
+        if self.fisher is not None:
+            return None
+        E = self._squared()
+        if self._e[0] is not E:
+            e = E.diagonal().copy()
+            self._e = E, e if abs(E - np.diag(e)).max() <= RIGHT * e.max() else None
+        return self._e[1]
 
     def _prime(self, x: Columns, G: Array | None) -> None:
         """Go over the first minibatch thrice from a made-up R, once if N <= rank (Kaldi: Init)."""

@@ -1,16 +1,15 @@
 """Matrix products of the host through CBLAS: MKL, or the OpenBLAS inside numpy, helped by oneDNN.
 
 numpy's matmul can neither add to what is there nor use another BLAS than its own. On Intel's processors MKL
-(the extra `mkl`) takes a tenth less time, narrow products up to a third; on others oneDNN (the extra `onednn`)
-takes a tenth less, and MKL more than OpenBLAS (docs/performance.md). PYNNET3_BLAS names one: mkl, onednn or
-numpy.
+(the extra `mkl`) takes a tenth less time, narrow products up to a third; on others oneDNN (the extra
+`onednn`) takes a tenth less, and MKL more than OpenBLAS (docs/performance.md). PYNNET3_BLAS names one: mkl,
+onednn or numpy.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnet import cores
-from nnet.kernels import onednn
+from nnet.kernels import onednn, processor
 from nnet.kernels.compiled import address
 
 BY_ROWS, PLAIN, TRANSPOSED = 101, 111, 112  # CBLAS_LAYOUT, CBLAS_TRANSPOSE
@@ -151,15 +150,27 @@ def library() -> Library | None:
     wanted = os.environ.get("PYNNET3_BLAS") or None
     if wanted not in (None, *NAMES):
         raise ValueError(f"PYNNET3_BLAS={wanted}: it may be {', '.join(NAMES)}")
-    found = _mkl() if wanted == "mkl" or (wanted is None and _is_intels()) else None
+    found = _mkl() if wanted == "mkl" or (wanted is None and processor.is_intels()) else None
     if found is None:
-        large = onednn.sgemm() if wanted == "onednn" or (wanted is None and _program) else None
+        large = onednn.sgemm() if _may_be_onednn() else None
         openblas = _openblas()
         if openblas is not None:
             found = Library(openblas, "scipy_cblas_{}gemm64_", ctypes.c_int64, _sharing, large)
         if (wanted == "mkl") or (wanted == "onednn" and large is None):
             raise ValueError(f"PYNNET3_BLAS={wanted}: not found; `pip install 'pynnet3[{wanted}]'` brings it")
     return found
+
+
+@cache
+def bfloat16_gemm() -> onednn.Gemm | None:
+    """What multiplies matrices in bfloat16, called as cblas_sgemm is; None if nothing does."""
+    return onednn.bfloat16_gemm() if _may_be_onednn() else None
+
+
+def _may_be_onednn() -> bool:
+    """In a process that is not ours its threads are not ours to set, unless that is wanted."""
+    wanted = os.environ.get("PYNNET3_BLAS") or None
+    return wanted == "onednn" or (wanted is None and _program)
 
 
 def _mkl() -> Library | None:
@@ -169,16 +180,6 @@ def _mkl() -> Library | None:
     mkl.MKL_Set_Interface_Layer(LP64)  # whatever the environment says
     mkl.MKL_Set_Threading_Layer(SEQUENTIAL)
     return Library(mkl, "cblas_{}gemm", ctypes.c_int, shares=True)
-
-
-def _is_intels() -> bool:
-    """Whether the processor is Intel's, or nobody says whose."""
-    try:
-        with open("/proc/cpuinfo") as told:
-            vendor = re.search(r"vendor_id\s*: (\w+)", told.read(4096))
-    except OSError:
-        return True
-    return vendor is None or vendor[1] == "GenuineIntel"
 
 
 def share_products() -> None:
@@ -211,7 +212,7 @@ def preload() -> None:
 
 
 def _forget() -> None:
-    for held in (library, _gemm):
+    for held in (library, _gemm, bfloat16_gemm):
         held.cache_clear()
 
 

@@ -30,6 +30,7 @@ SIGNATURES = {  # pointers, numbers of elements, other numbers
     "standardise_back": "ppppppnn",
     "relu_back": "pppn",
     "sum_of_squares": "pnnn",
+    "narrow": "ppnnn",
     "scaled_rows": "pnnpnnnnndn",
     "sum_of_rows": "pnnpnndpnndnnn",
     "speech_values": "pppnn",
@@ -62,7 +63,7 @@ def function(name: str, char: str) -> Callable[..., Any] | None:
     found = getattr(library, name)
     kinds = SIGNATURES[name]
     found.argtypes = [KINDS[kind] for kind in kinds]
-    found.restype = ctypes.c_double if name == "sum_of_squares" else None
+    found.restype = ctypes.c_double if name in {"sum_of_squares", "narrow"} else None
     pointers = [i for i, kind in enumerate(kinds) if kind == "p"]
 
     def call(*arguments: Any) -> Any:

@@ -11,8 +11,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from nnet.kernels import processor
 
 LETTERS = {111: b"N", 112: b"T"}  # of CBLAS's CblasNoTrans and CblasTrans
 SEQUENTIAL, OPENMP = 1, 2  # DNNL_RUNTIME_SEQ, DNNL_RUNTIME_OMP
@@ -30,25 +33,38 @@ class _Version(ctypes.Structure):
 
 
 def sgemm() -> Gemm | None:
-    """oneDNN's product, called as cblas_sgemm is, by rows, and made by the thread that calls it.
+    """oneDNN's product of float32, called as cblas_sgemm is, by rows, and made by the thread that calls it.
 
     None where there is no oneDNN, or one with threads of its own that cannot be kept to one.
     """
+    return _gemm("dnnl_sgemm")
+
+
+def bfloat16_gemm() -> Gemm | None:
+    """The same of matrices in bfloat16, into one in float32; None where the processor knows no such product.
+
+    oneDNN exports it, but for its own tests; one that does not any more is done without.
+    """
+    return _gemm("dnnl_gemm_bf16bf16f32") if processor.has("avx512_bf16") else None
+
+
+def _gemm(name: str) -> Gemm | None:
     library = _load()
-    if library is None or not _is_sequential(library):
+    function = getattr(library, name, None) if library is not None else None
+    if function is None or not _is_sequential(library):
         return None
-    function = library.dnnl_sgemm
     c, i, real, p = ctypes.c_char, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
     function.argtypes = [c, c, i, i, i, real, p, i, p, i, real, p, i]
 
     def product(_: int, left: int, right: int, *arguments: Any) -> None:
         status = function(LETTERS[left], LETTERS[right], *arguments)
         if status:
-            raise RuntimeError(f"oneDNN: dnnl_sgemm returned {status}; PYNNET3_BLAS=numpy does without it")
+            raise RuntimeError(f"oneDNN: {name} returned {status}; PYNNET3_BLAS=numpy does without it")
 
     return product
 
 
+@cache
 def _load() -> Any:
     """The library; while it is loaded OpenMP hears of one thread, since ours share the products."""
     with _one_openmp_thread():

@@ -170,6 +170,24 @@ FAST double sum_of_squares(const real *x, size_t rows, size_t columns, ptrdiff_t
     return total;
 }
 
+#ifdef SINGLE
+/* y = x in bfloat16, (rows, columns) without gaps: the upper half of each number, rounded to even. The sum of all
+ * x[i, j]^2, of x itself. Rows of x lie `apart` elements apart. */
+FAST double narrow(const float *x, uint16_t *restrict y, size_t rows, size_t columns, ptrdiff_t apart)
+{
+    double total = 0;
+    for (size_t i = 0; i < rows; i++, x += apart, y += columns) {
+        total += sum_of_squares(x, 1, columns, apart);
+        for (size_t j = 0; j < columns; j++) {
+            union { float f; uint32_t u; } bits = {x[j]};
+            uint32_t half = (bits.u + 0x7fff + (bits.u >> 16 & 1)) >> 16;
+            y[j] = (uint16_t)((bits.u & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : half); /* NaN stays one */
+        }
+    }
+    return total;
+}
+#endif
+
 /* y = scale x, or y += scale x: T blocks of N rows of `columns`, which lie y0, y1 and x0, x1 elements apart. */
 FAST void scaled_rows(real *restrict y, ptrdiff_t y0, ptrdiff_t y1, const real *restrict x, ptrdiff_t x0, ptrdiff_t x1,
                       size_t T, size_t N, size_t columns, double factor, ptrdiff_t add)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnet import OnlineNaturalGradient
+from nnet import OnlineNaturalGradient, columns
 from nnet.backend import gpu_available, to_device, to_host
 from nnet.columns import Columns
 from nnet.formats.tables import MATRIX, read_table
@@ -250,6 +250,37 @@ def test_scale_of_the_projection_survives_cancellation(rng):
         _, projected = other.projection(Columns((x[:, :700], x[:, 700:])))
     assert other.cancels and scale > 30
     assert projected == pytest.approx(float(scale), rel=1e-3)
+
+
+@pytest.mark.parametrize("dims", [(300,), (200, 100)])
+def test_scale_of_the_projection_is_the_same_in_bfloat16(rng, monkeypatch, dims):
+    """Where W does not move: 300 numbers of a row are rounded, either way, and so are 2000 rows."""
+    monkeypatch.setattr(columns, "pays", lambda: True)
+    calls = []
+    narrow = Columns.narrow
+    monkeypatch.setattr(Columns, "narrow", lambda x: calls.append(0) or narrow(x))
+    exact, rounded = OnlineNaturalGradient(20, update_period=4), OnlineNaturalGradient(20, update_period=4)
+    for step in range(16):
+        x = coloured(rng, 2000, 300).astype(np.float32)
+        parts = np.split(x, np.cumsum(dims)[:-1], axis=1)
+        x_hat, scale = exact.precondition(x)
+        W, other = rounded.projection(Columns(parts))
+        np.testing.assert_allclose(x - x @ W.T @ W, x_hat, atol=1e-3)
+        assert other == pytest.approx(float(scale), rel=2e-5), step
+    assert len(calls) == 4  # of steps 11, 12, 13 and 15, not where W moves
+
+
+def test_right_angles_that_are_lost_are_seen(rng):
+    """The scale comes from norms of columns of H only where rows of W are at right angles."""
+    estimate = OnlineNaturalGradient(4, update_period=4)
+    for _ in range(11):
+        estimate.projection(Columns((coloured(rng, 100, 12),)))
+    assert estimate._diagonal() is not None
+    estimate.W = estimate.W + 0.1 * rng.standard_normal(estimate.W.shape)
+    assert estimate._diagonal() is None
+    x = coloured(rng, 100, 12)
+    W, scale = estimate.projection(Columns((x,)), update=False)
+    assert scale == pytest.approx(np.linalg.norm(x) / np.linalg.norm(x - x @ W.T @ W), rel=1e-9)
 
 
 def test_first_basis_is_orthonormal_without_zero_columns():

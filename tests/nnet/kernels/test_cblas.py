@@ -1,17 +1,19 @@
 """Products through CBLAS: the OpenBLAS inside numpy, MKL if it is here, and a library made for the test."""
 
 import ctypes
+import dataclasses
 import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 from nnet import cores
-from nnet.kernels import cblas
+from nnet.kernels import cblas, onednn
 from nnet.kernels.products import multiply
 
 # What MKL has, for matrices so small that it does not matter how; it counts its calls.
@@ -43,9 +45,11 @@ GEMM(cblas_dgemm, double)
 @pytest.fixture
 def afresh(monkeypatch):
     """Lets libraries be looked for anew."""
-    held = cblas.library, cblas._gemm
+    held = cblas.library, cblas._gemm, cblas.bfloat16_gemm
     monkeypatch.delenv("MKLROOT", raising=False)
+    monkeypatch.delenv("PYNNET3_BLAS", raising=False)
     monkeypatch.setattr(cblas, "_sharing", False)
+    monkeypatch.setattr(cblas, "_program", False)
     for function in held:
         function.cache_clear()
     yield monkeypatch
@@ -56,7 +60,7 @@ def afresh(monkeypatch):
 @pytest.fixture
 def numpys(afresh):
     """OpenBLAS as numpy's wheels have it."""
-    afresh.setenv("PYNNET3_MKL", "no")
+    afresh.setenv("PYNNET3_BLAS", "numpy")
     if cblas.library() is None:
         pytest.skip("numpy has another BLAS than its wheels have")
     return afresh
@@ -79,7 +83,7 @@ def root(tmp_path_factory):
 @pytest.fixture
 def stand_in(afresh, root, tmp_path):
     """The stand-in as the only MKL."""
-    afresh.delenv("PYNNET3_MKL", raising=False)
+    afresh.setenv("PYNNET3_BLAS", "mkl")  # whoever made the processor
     afresh.setenv("MKLROOT", str(root))
     afresh.setattr(cblas.sys, "prefix", str(tmp_path))
     found = cblas.library()
@@ -90,10 +94,19 @@ def stand_in(afresh, root, tmp_path):
 @pytest.fixture
 def mkl(afresh):
     """MKL itself."""
-    afresh.delenv("PYNNET3_MKL", raising=False)
-    found = cblas.library()
-    if found is None or not found.shares:
+    if not list(cblas.mkl_paths()):
         pytest.skip("MKL (the extra mkl) is not installed")
+    afresh.setenv("PYNNET3_BLAS", "mkl")
+
+
+@pytest.fixture
+def onednns(afresh):
+    """oneDNN beside OpenBLAS, for products of any size."""
+    if onednn.sgemm() is None:
+        pytest.skip("oneDNN (the extra onednn) is not installed")
+    afresh.setenv("PYNNET3_BLAS", "onednn")
+    afresh.setattr(cblas, "LARGE", 0)
+    return afresh
 
 
 def laid(rng, m, n, dtype, how):
@@ -157,12 +170,122 @@ def test_mkl_gives_the_same_bits_at_any_address(rng, mkl):
         assert np.array_equal(multiply(moved, b), whole)
 
 
-@pytest.mark.parametrize("value", ["no", "0", "false"])
-def test_mkl_is_left_alone_where_that_is_wanted(afresh, root, value):
+def test_onednn_itself(rng, onednns):
+    assert cblas.library().takes("f", 1) and not cblas.library().takes("d", 1)
+    for layouts in SOME:
+        for shape in SHAPES:
+            for add in (0, 1, -1, 2.5):
+                agree(rng, np.float32, shape, layouts, add)
+
+
+def test_onednn_gives_the_same_bits_at_any_address_and_from_any_thread(rng, onednns):
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((64, 96), (96, 80)))
+    whole = multiply(a, b)
+    for start in (1, 2, 3, 5):
+        room = np.empty(a.size + 16, np.float32)
+        moved = room[start : start + a.size].reshape(a.shape)
+        moved[...] = a
+        assert np.array_equal(multiply(moved, b), whole)
+    with ThreadPoolExecutor(1) as other:
+        assert np.array_equal(other.submit(multiply, a, b).result(), whole)
+
+
+def test_onednn_makes_products_large_enough_and_only_those_of_float32(rng, onednns):
+    calls = []
+    found = dataclasses.replace(cblas.library(), large=lambda *arguments: calls.append(arguments[3:6]))
+    onednns.setattr(cblas, "library", lambda: found)
+    onednns.setattr(cblas, "LARGE", 64)
+    for dtype in (np.float32, np.float64):
+        for n in (3, 4):
+            multiply(rng.standard_normal((n, n)).astype(dtype), np.eye(n, dtype=dtype))
+    assert calls == [(4, 4, 4)]
+
+
+def test_a_product_that_onednn_refuses_is_told(rng, onednns):
+    gemm, x = onednn.sgemm(), rng.standard_normal((4, 4)).astype(np.float32)
+    with pytest.raises(RuntimeError, match="dnnl_sgemm returned 2; PYNNET3_BLAS=numpy"):
+        gemm(101, 111, 111, 4, 4, 4, 1, x.ctypes.data, 1, x.ctypes.data, 4, 0, x.ctypes.data, 4)
+
+
+def test_the_environment_hears_nothing_of_the_one_thread(afresh):
+    for before in (None, "7"):
+        if before is None:
+            afresh.delenv("OMP_NUM_THREADS", raising=False)
+        else:
+            afresh.setenv("OMP_NUM_THREADS", before)
+        with onednn._one_openmp_thread():
+            assert os.environ["OMP_NUM_THREADS"] == "1"
+        assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_onednn_with_threads_of_its_own_is_left_alone(onednns):
+    class Busy:
+        @staticmethod
+        def omp_get_max_threads():
+            return 2
+
+        class dnnl_version:
+            restype = None
+            runtime = onednn.OPENMP
+
+            def __new__(cls):
+                return ctypes.pointer(onednn._Version(3, 2, 0, b"", cls.runtime, 0))
+
+    assert not onednn._is_sequential(Busy)
+    onednns.setattr(Busy.dnnl_version, "runtime", onednn.SEQUENTIAL)
+    assert onednn._is_sequential(Busy)
+    onednns.setattr(Busy.dnnl_version, "runtime", 4)  # of TBB
+    assert not onednn._is_sequential(Busy)
+    onednns.setattr(onednn, "_load", lambda: Busy)
+    onednns.setattr(Busy, "dnnl_sgemm", None, raising=False)
+    assert onednn.sgemm() is None
+
+
+def test_onednn_is_for_programs(onednns):
+    onednns.delenv("PYNNET3_BLAS")
+    onednns.setattr(cblas.processor, "is_intels", lambda: False)
+    for program in (False, True):
+        cblas._forget()
+        onednns.setattr(cblas, "_program", program)
+        found = cblas.library()
+        assert found is None or (found.large is not None) is program
+        assert (cblas.bfloat16_gemm() is not None) is (program and onednn.bfloat16_gemm() is not None)
+
+
+@pytest.mark.parametrize(("vendor", "takes"), [("GenuineIntel", True), ("AuthenticAMD", False), ("", True)])
+def test_mkl_is_taken_on_intels_processors(afresh, root, tmp_path, vendor, takes):
     afresh.setenv("MKLROOT", str(root))
-    afresh.setenv("PYNNET3_MKL", value)
+    afresh.setattr(cblas.sys, "prefix", str(tmp_path))
+    told = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu avx512_bf16 sse\n" if vendor else ""
+    afresh.setattr(cblas.processor, "_told", lambda: told)
+    found = cblas.library()
+    assert (found is not None and found.names == "cblas_{}gemm") is takes
+    assert cblas.processor.has("avx512_bf16") is bool(vendor) and not cblas.processor.has("avx512")
+
+
+def test_mkl_is_left_alone_where_numpys_is_wanted(afresh, root):
+    afresh.setenv("MKLROOT", str(root))
+    afresh.setenv("PYNNET3_BLAS", "numpy")
     found = cblas.library()
     assert found is None or found.names.startswith("scipy_")
+
+
+@pytest.mark.parametrize("name", ["mkl", "onednn"])
+def test_a_library_that_is_wanted_and_not_here_is_an_error(afresh, tmp_path, name):
+    afresh.setenv("PYNNET3_BLAS", name)
+    afresh.setattr(sys, "prefix", str(tmp_path))
+    onednn._load.cache_clear()
+    try:
+        with pytest.raises(ValueError, match=rf"={name}: not found; `pip install 'pynnet3\[{name}\]'`"):
+            cblas.library()
+    finally:
+        onednn._load.cache_clear()
+
+
+def test_an_unknown_library_is_an_error(afresh):
+    afresh.setenv("PYNNET3_BLAS", "atlas")
+    with pytest.raises(ValueError, match="PYNNET3_BLAS=atlas: it may be mkl, onednn, numpy"):
+        cblas.library()
 
 
 def test_a_part_of_mkl_is_no_mkl(afresh, root, tmp_path):
@@ -242,6 +365,7 @@ def test_a_library_that_cannot_be_loaded_is_passed_over(afresh, tmp_path):
     (tmp_path / "lib/libmkl_core.so.2").touch()
     afresh.setenv("MKLROOT", str(tmp_path))
     afresh.setattr(cblas.sys, "prefix", str(tmp_path))
+    afresh.setattr(cblas.processor, "is_intels", lambda: True)
     found = cblas.library()
     assert found is None or found.names.startswith("scipy_")
 
@@ -259,7 +383,7 @@ def test_without_any_library_numpy_multiplies(rng, afresh):
 
 SHARES = """
 import numpy as np
-from nnet.kernels import cblas
+from nnet.kernels import cblas, onednn
 from nnet.kernels.products import multiply
 cblas.share_products()
 rng = np.random.default_rng(0)
@@ -272,6 +396,6 @@ print(cblas.library().shares, openblas.scipy_openblas_get_num_threads64_())
 
 @pytest.mark.parametrize(("threads", "said"), [("1", "False 1"), ("2", "True 1")])
 def test_a_program_with_several_threads_shares_products_of_openblas(numpys, threads, said):
-    env = os.environ | {"PYNNET3_MKL": "no", "OPENBLAS_NUM_THREADS": threads}
+    env = os.environ | {"PYNNET3_BLAS": "numpy", "OPENBLAS_NUM_THREADS": threads}
     done = subprocess.run([sys.executable, "-c", SHARES], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == said
