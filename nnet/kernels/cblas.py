@@ -98,7 +98,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
     if found is None or not _of_one_type(a, b, out):
         return False
     (m, k), n, char = a.shape, b.shape[1], a.dtype.char
-    large = found.takes(char, m * n * k)
+    large = found.large if found.takes(char, m * n * k) else None
     if not (add or found.shares or large):
         return False  # matmul would do the same
     left, right, into = lies(a), lies(b), lies(out)
@@ -108,7 +108,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, add: float = 0) ->
         return product(b.T, a.T, out.T, add=add)
     if (k, m, n) != (len(b), *out.shape):
         raise ValueError(f"a product of {a.shape} and {b.shape} does not go into {out.shape}")
-    gemm, size = found.large if large else _gemm(char), a.itemsize
+    gemm, size = large or _gemm(char), a.itemsize
 
     def part(rows: slice, columns: slice) -> None:
         shape = rows.stop - rows.start, columns.stop - columns.start, k

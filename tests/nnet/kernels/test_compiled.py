@@ -42,7 +42,7 @@ def built(tmp_path_factory):
 def test_what_setup_builds_is_found_and_has_every_function(host_of, built):
     host_of.setattr(compiled, "FOLDER", built)
     for name in compiled.SIGNATURES:
-        for char in "f" if name.startswith("rounded_") else "fd":
+        for char in "f" if name.startswith(("rounded_", "narrow")) else "fd":
             assert compiled.function(name, char)
 
 
