@@ -29,6 +29,7 @@ CROWDED = 1e4  # of the eigenvalues of Z: beyond it rounding tells in W, if rows
 SYRK = 1.6  # operations of X'X in the time of one of X W'
 RIGHT = 1e-5  # of the largest element of E: what others may be where rows of W stand at right angles
 CANCELLED = 0.02  # share of the energy that must be left for its formula to be trusted in float32
+ROUNDED = 0.1  # and in bfloat16, where the scale then is wrong by less than a thousandth
 
 
 class OnlineNaturalGradient:
@@ -155,9 +156,11 @@ class OnlineNaturalGradient:
         """What x tells of tr(X_hat X_hat') alone, where WW' = diag(e): in bfloat16, if that pays."""
         large = x.shape[0] * self.W.size > SMALL and not self.cancels
         narrow = x.narrow() if large else None
-        H = x.times(self.W) if narrow is None else narrow.times(self.W)
-        energy = x.sumsq() if narrow is None else narrow.energy
-        return Seen(energy, H, None, np.einsum("nr,nr->r", H, H), e)
+        if narrow is not None:
+            seen = _weighed(narrow.energy, narrow.times(self.W), e)
+            if seen.left >= ROUNDED * seen.energy:
+                return seen
+        return _weighed(x.sumsq(), x.times(self.W), e)
 
     def _squared(self) -> Array:
         """E = WW', kept as long as W stays; on a device W changes where it lies."""
@@ -241,6 +244,10 @@ def first_basis(rank: int, dim: int, dtype: np.dtype | type = np.float64) -> np.
         R[r, r::rank] = 1 / math.sqrt(square)
         R[r, r] *= first
     return R
+
+
+def _weighed(energy: Array, H: np.ndarray, e: np.ndarray) -> Seen:
+    return Seen(energy, H, None, np.einsum("nr,nr->r", H, H), e)
 
 
 def _energy_after(x: Columns, H: Array | None, W: Array) -> Array:
