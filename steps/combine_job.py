@@ -14,6 +14,7 @@ from nnet import tree
 from nnet.combination import add_net, check_finite, check_same_structure, scale_net, set_test_modes
 from nnet.formats.model import read_nnet, write_nnet
 from nnet.graph.network import Nnet
+from nnet.kernels.cblas import share_products
 from nnet.minibatch import Minibatch
 from nnet.objectives import Evaluate
 from nnet.score import Scorer, score
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     MODEL...`.
     """
     word, part, of, size, egs, output, what, *words = list(sys.argv[1:] if argv is None else argv)
+    share_products()
     try:
         share = Share(scoring(word), int(part), int(of), size, egs)
         if what == "objectives":

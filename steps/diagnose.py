@@ -13,6 +13,7 @@ from nnet.combination import set_test_modes
 from nnet.files import atomic_write
 from nnet.folding import folded
 from nnet.formats.model import read_nnet
+from nnet.kernels.cblas import share_products
 from nnet.minibatch import Minibatch
 from nnet.score import Scorer
 from steps.scoring import Scoring, scoring
@@ -24,6 +25,7 @@ PER_DIM = "--compute-per-dim-accuracy=true"
 def main(argv: Sequence[str] | None = None) -> int:
     """`steps.diagnose [--compute-per-dim-accuracy=true] SCORING LOG_DIR SET=EGS... -- NAME=MODEL...`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    share_products()
     per_dim = PER_DIM in words
     word, log_dir, *sets = [w for w in words[: words.index("--")] if w != PER_DIM]
     models = [w.split("=", 1) for w in words[words.index("--") + 1 :]]

@@ -15,6 +15,7 @@ from nnet.formats.basic import open_output
 from nnet.formats.matrix import write_vector
 from nnet.formats.model import read_am, read_nnet, write_am
 from nnet.graph.plan import PlanCache
+from nnet.kernels.cblas import share_products
 from nnet.score import compute
 from steps.run import Run, python_job
 
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     .npy.
     """
     model, examples, count, seed, output = list(sys.argv[1:] if argv is None else argv)
+    share_products()
     try:
         total = posterior_sum(model, examples, int(count), int(seed))
         with atomic_write(output) as stream:

@@ -12,6 +12,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -199,15 +200,17 @@ def share_products() -> None:
 
 
 def preload() -> None:
-    """Load now what the first large product would, for forks of this process, which are programs.
+    """Load now what the first large product of a program would, for forks of this process.
 
     With MKL that takes 15 ms and its memory, with oneDNN, which compiles its kernels, 80.
     """
     global _program  # noqa: PLW0603
-    _program = True
+    before, _program = _program, True
     side = round(LARGE ** (1 / 3)) + 1
     one = np.ones((side, side), np.float32)
-    product(one, one, np.empty_like(one))
+    with suppress(ValueError):  # of PYNNET3_BLAS: the fork that needs it tells that in its own log
+        product(one, one, np.empty_like(one))
+    _program = before  # a fork says itself whether it is a program, as it would if it were started alone
     _forget()  # each may have an environment of its own
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +21,7 @@ from nnet.kernels import processor
 LETTERS = {111: b"N", 112: b"T"}  # of CBLAS's CblasNoTrans and CblasTrans
 SEQUENTIAL, OPENMP = 1, 2  # DNNL_RUNTIME_SEQ, DNNL_RUNTIME_OMP
 Gemm = Callable[..., None]
+_loading = threading.Lock()
 
 
 class _Version(ctypes.Structure):
@@ -64,8 +66,14 @@ def _gemm(name: str) -> Gemm | None:
     return product
 
 
-@cache
 def _load() -> Any:
+    """The library, loaded once: of two threads at it one might leave its environment to the other."""
+    with _loading:
+        return _loaded()
+
+
+@cache
+def _loaded() -> Any:
     """The library; while it is loaded OpenMP hears of one thread, since ours share the products."""
     with _one_openmp_thread():
         for path in sorted((Path(sys.prefix) / "lib").glob("libdnnl.so.*")):

@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
@@ -252,6 +253,49 @@ def test_onednn_is_for_programs(onednns):
         assert (cblas.bfloat16_gemm() is not None) is (program and onednn.bfloat16_gemm() is not None)
 
 
+def test_a_fork_takes_the_libraries_that_it_would_take_alone(onednns):
+    """Whether it is a program: else a model would depend on who started the job that made it."""
+    onednns.setenv("PYNNET3_BLAS", "")
+    onednns.setattr(cblas, "LARGE", 1)
+    onednns.setattr(cblas.processor, "is_intels", lambda: False)
+    onednns.setattr(cores, "count", lambda: 1)  # OpenBLAS keeps its threads
+    if cblas.library() is None:
+        pytest.skip("numpy has another BLAS than its wheels have")
+    cblas.preload()
+    assert cblas.library().large is None and cblas.bfloat16_gemm() is None
+    cblas.share_products()
+    assert cblas.library().large is not None
+
+
+def test_what_cannot_be_loaded_is_left_to_the_forks_to_tell(afresh):
+    afresh.setenv("PYNNET3_BLAS", "atlas")
+    cblas.preload()
+    with pytest.raises(ValueError, match="PYNNET3_BLAS=atlas"):
+        cblas.library()
+
+
+def test_of_two_threads_at_onednn_one_loads_it(afresh):
+    """Else one may find the other's environment, and leave it behind."""
+    afresh.delenv("OMP_NUM_THREADS", raising=False)
+    both, loads = threading.Barrier(2), []
+
+    def slow(path):
+        loads.append(path)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        raise OSError
+
+    afresh.setattr(onednn.Path, "glob", lambda path, pattern: [path])
+    afresh.setattr(onednn.ctypes, "CDLL", slow)
+    onednn._loaded.cache_clear()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(lambda _: onednn._load(), range(2))) == [None, None]
+    finally:
+        onednn._loaded.cache_clear()
+    assert len(loads) == 1 and "OMP_NUM_THREADS" not in os.environ
+
+
 @pytest.mark.parametrize(("vendor", "takes"), [("GenuineIntel", True), ("AuthenticAMD", False), ("", True)])
 def test_mkl_is_taken_on_intels_processors(afresh, root, tmp_path, vendor, takes):
     afresh.setenv("MKLROOT", str(root))
@@ -274,12 +318,12 @@ def test_mkl_is_left_alone_where_numpys_is_wanted(afresh, root):
 def test_a_library_that_is_wanted_and_not_here_is_an_error(afresh, tmp_path, name):
     afresh.setenv("PYNNET3_BLAS", name)
     afresh.setattr(sys, "prefix", str(tmp_path))
-    onednn._load.cache_clear()
+    onednn._loaded.cache_clear()
     try:
         with pytest.raises(ValueError, match=rf"={name}: not found; `pip install 'pynnet3\[{name}\]'`"):
             cblas.library()
     finally:
-        onednn._load.cache_clear()
+        onednn._loaded.cache_clear()
 
 
 def test_an_unknown_library_is_an_error(afresh):
