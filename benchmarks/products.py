@@ -1,4 +1,4 @@
-"""Matrix products of the host: numpy's matmul against what `multiply` calls, MKL where it is installed.
+"""Matrix products of the host: numpy's matmul against what `multiply` calls, of MKL or oneDNN if possible.
 
 usage: OPENBLAS_NUM_THREADS=1 python -m benchmarks.products [--repeats 15]
 
@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if found is None:
         raise ValueError("numpy has a BLAS that is not that of its wheels, and MKL is not installed")
     keep_freed_memory()
-    print(f"CBLAS: {'OpenBLAS, that of numpy' if found.names.startswith('scipy') else 'MKL'}\n")
+    numpys = "OpenBLAS, that of numpy, large products by oneDNN" if found.large else "OpenBLAS, that of numpy"
+    print(f"CBLAS: {numpys if found.names.startswith('scipy') else 'MKL'}\n")
     table("product", "numpy, GFLOP/s", "ours, GFLOP/s", "numpy's time / ours")
     rng = np.random.default_rng(0)
     for name, rows, inputs, outputs in SHAPES:
@@ -74,4 +75,5 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
+    cblas.share_products()  # as every program does
     raise SystemExit(main())
