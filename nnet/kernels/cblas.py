@@ -157,8 +157,11 @@ def library() -> Library | None:
         openblas = _openblas()
         if openblas is not None:
             found = Library(openblas, "scipy_cblas_{}gemm64_", ctypes.c_int64, _sharing, large)
-        if (wanted == "mkl") or (wanted == "onednn" and large is None):
-            raise ValueError(f"PYNNET3_BLAS={wanted}: not found; `pip install 'pynnet3[{wanted}]'` brings it")
+        if wanted == "mkl" or (wanted == "onednn" and not (large and found)):
+            raise ValueError(
+                f"PYNNET3_BLAS={wanted}: not found, or not fit for the threads or the numpy of this process; "
+                f"`pip install 'pynnet3[{wanted}]'` brings it"
+            )
     return found
 
 

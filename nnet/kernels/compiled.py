@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -85,11 +86,15 @@ def address(a: Any) -> int:
 
 @cache
 def _library(dtype: str) -> ctypes.CDLL | None:
-    """What was compiled for `dtype` of the sources beside it, if they are there; else None."""
+    """What was compiled for `dtype` of the sources beside it, if they are there; else None.
+
+    Says so if there is only what was compiled of others: numpy's bodies are slower, and round otherwise.
+    """
     if os.environ.get("PYNNET3_COMPILED") == "no":
         return None
     there = all(source.exists() for source in SOURCES)
     wanted = sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest() if there else None
+    old = ""
     for path in sorted(FOLDER.glob(f"_{dtype}.*")):  # several, if versions of Python share these files
         try:
             library = ctypes.CDLL(str(path))
@@ -98,4 +103,8 @@ def _library(dtype: str) -> ctypes.CDLL | None:
             continue
         if wanted in (None, digest.decode()):
             return library
+        old = path.name
+    if old:
+        said = f"WARNING {old} is not of these sources, so slower code serves: run `pip install -e .` again"
+        print(said, file=sys.stderr)
     return None

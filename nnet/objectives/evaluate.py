@@ -16,7 +16,7 @@ OBJECTIVES = {"linear": linear, "quadratic": quadratic, CROSS_ENTROPY: cross_ent
 class Evaluate(Protocol):
     """What a minibatch asks of a network's outputs, and what the outputs are worth."""
 
-    TAKES_LOGITS: ClassVar[bool]  # whether outputs may be those of `before_log_softmax`
+    TAKES_LOGITS: ClassVar[bool] = False  # whether outputs may be those of `before_log_softmax`
 
     def frames(self, batch: Minibatch) -> dict[str, tuple[int, ...]]:
         """The frames of every output that is needed."""

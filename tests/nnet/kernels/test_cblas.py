@@ -320,7 +320,7 @@ def test_a_library_that_is_wanted_and_not_here_is_an_error(afresh, tmp_path, nam
     afresh.setattr(sys, "prefix", str(tmp_path))
     onednn._loaded.cache_clear()
     try:
-        with pytest.raises(ValueError, match=rf"={name}: not found; `pip install 'pynnet3\[{name}\]'`"):
+        with pytest.raises(ValueError, match=rf"={name}: not found, or .* `pip install 'pynnet3\[{name}\]'`"):
             cblas.library()
     finally:
         onednn._loaded.cache_clear()
@@ -440,6 +440,8 @@ print(cblas.library().shares, openblas.scipy_openblas_get_num_threads64_())
 
 @pytest.mark.parametrize(("threads", "said"), [("1", "False 1"), ("2", "True 1")])
 def test_a_program_with_several_threads_shares_products_of_openblas(numpys, threads, said):
+    if len(os.sched_getaffinity(0)) < int(threads):
+        pytest.skip("needs two cores")
     env = os.environ | {"PYNNET3_BLAS": "numpy", "OPENBLAS_NUM_THREADS": threads}
     done = subprocess.run([sys.executable, "-c", SHARES], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == said
