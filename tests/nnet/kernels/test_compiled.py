@@ -46,12 +46,16 @@ def test_what_setup_builds_is_found_and_has_every_function(host_of, built):
             assert compiled.function(name, char)
 
 
-def test_a_library_of_another_source_is_not_used(host_of, built, tmp_path):
+def test_a_library_of_another_source_is_not_used_and_that_is_told(host_of, built, tmp_path, capsys):
     changed = tmp_path / "passes.c"
     changed.write_text(compiled.SOURCES[0].read_text() + "\n")
     host_of.setattr(compiled, "FOLDER", built)
+    assert compiled.function("standardise", "f") and not capsys.readouterr().err
     host_of.setattr(compiled, "SOURCES", (changed, *compiled.SOURCES[1:]))
+    for held in (compiled.function, compiled._library):
+        held.cache_clear()
     assert compiled.function("standardise", "f") is None
+    assert "is not of these sources" in capsys.readouterr().err
 
 
 def test_one_of_another_source_beside_it_does_no_harm(host_of, built, tmp_path):
