@@ -111,9 +111,7 @@ class Trainer:
         wanted = self._on_device and self.options.cuda_graphs
         self._graphs = Graphs(xp, self.nnet.components, self.delta, self.log) if wanted else None
         self._unsettled: list[Entry] = []
-        before = self._on_device and getattr(
-            self.evaluate, "TAKES_LOGITS", False
-        )  # the host would save no time
+        before = self._on_device and getattr(self.evaluate, "TAKES_LOGITS", False)
         self.plans = PlanCache(before_log_softmax(self.nnet) if before else self.nnet)
         self.max_change = MaxChangeStats()
         self.progress: dict[str, ObjectiveProgress] = {}
