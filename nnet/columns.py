@@ -135,9 +135,14 @@ class Columns:
         total = self._windows.sumsq() if self._windows else sum(sumsq(x) for x in self.blocks)
         return total + len(self.blocks[0]) if self.ones else total
 
+    @property
+    def narrows(self) -> bool:
+        """Whether X is the host's, in float32, and products in bfloat16 are faster."""
+        return self.xp is np and self.dtype == np.float32 and pays()
+
     def narrow(self) -> Narrow | None:
-        """The same in bfloat16; None unless X is the host's, in float32, and that is faster."""
-        if self.xp is not np or self.dtype != np.float32 or not pays():
+        """The same in bfloat16; None unless it `narrows`."""
+        if not self.narrows:
             return None
         if self._windows:
             rows, starts, n = self._windows.rows, self._windows.starts, self._windows.n

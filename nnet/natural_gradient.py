@@ -129,7 +129,8 @@ class OnlineNaturalGradient:
     def _scatter(self, x: Columns, update: bool, rows: bool) -> Array | None:
         """X'X where it costs less than the products with X that it saves, and is not all rounding."""
         (n, dim), rank = x.shape, min(self.rank, x.shape[1] - 1)
-        products = 8 if self.t == 0 and n > rank else 2 if update and self.due else 1.25
+        weighed = 0.6 if x.narrows and not rows else 1.25  # H in bfloat16, or H and what is made of it
+        products = 8 if self.t == 0 and n > rank else 2 if update and self.due else weighed
         if n * rank * dim <= SMALL or dim > SYRK * (products - 1.25 * rows) * rank:
             return None
         X = x.dense()

@@ -337,3 +337,15 @@ def test_projection_and_preconditioning_move_an_estimate_alike(rng, n):
         np.testing.assert_allclose(x - x @ W.T @ W, x_hat, atol=1e-9)
         assert scale == pytest.approx(expected_scale, rel=1e-9)
     np.testing.assert_allclose(one.W, other.W, atol=1e-7)
+
+
+def test_the_scatter_of_few_columns_is_not_worth_it_where_bfloat16_pays(rng, monkeypatch):
+    x = Columns((coloured(rng, 1000, 96).astype(np.float32),))
+    estimate = OnlineNaturalGradient(48, update_period=4)
+    for narrows in (False, True):
+        monkeypatch.setattr(columns, "pays", lambda narrows=narrows: narrows)
+        estimate.t = 11
+        assert (estimate._scatter(x, update=True, rows=False) is None) is narrows
+        assert estimate._scatter(x, update=True, rows=True) is None
+        estimate.t = 14
+        assert estimate._scatter(x, update=True, rows=False) is not None
