@@ -29,7 +29,7 @@ REALS = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
 LP64, SEQUENTIAL = 0, 1  # MKL_INTERFACE_LP64: integers of 32 bits; MKL_THREADING_SEQUENTIAL
 NAMES = ("mkl", "onednn", "numpy")  # what PYNNET3_BLAS may say
 SHARED = 2e7  # multiplications of a product that two threads share: 0.3 ms of one
-LARGE = 3e6  # multiplications from which on oneDNN was faster than OpenBLAS in every shape: 0.07 ms
+LARGE = 3e6  # multiplications from which on oneDNN was faster than OpenBLAS in most shapes: 0.07 ms
 _program = False  # whether the process is one of our programs, and
 _sharing = False  # whether products of OpenBLAS are shared: see `share_products`
 

@@ -1,7 +1,7 @@
 """Matrices of the host in bfloat16, the upper halves of float32: for products of which a sum is wanted.
 
 A number keeps 8 bits, so that a product of two is wrong by a few thousandths, either way, and the sum of the
-squares of 10^5 of them by some millionths. oneDNN makes such products in half the time of float32, on a
+squares of 10^5 of them by 10^-5 or so. oneDNN makes such products in half the time of float32, on a
 processor that has instructions for them; the bits lie in arrays of uint16.
 """
 

@@ -161,7 +161,8 @@ def test_mkl_itself(rng, mkl):
                 agree(rng, np.float64, shape, layouts, add)
 
 
-def test_mkl_gives_the_same_bits_at_any_address(rng, mkl):
+def same_bits_at_any_address(rng):
+    """Returns the factors and their product."""
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((64, 96), (96, 80)))
     whole = multiply(a, b)
     for start in (1, 2, 3, 5):
@@ -169,6 +170,11 @@ def test_mkl_gives_the_same_bits_at_any_address(rng, mkl):
         moved = room[start : start + a.size].reshape(a.shape)
         moved[...] = a
         assert np.array_equal(multiply(moved, b), whole)
+    return a, b, whole
+
+
+def test_mkl_gives_the_same_bits_at_any_address(rng, mkl):
+    same_bits_at_any_address(rng)
 
 
 def test_onednn_itself(rng, onednns):
@@ -180,13 +186,7 @@ def test_onednn_itself(rng, onednns):
 
 
 def test_onednn_gives_the_same_bits_at_any_address_and_from_any_thread(rng, onednns):
-    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((64, 96), (96, 80)))
-    whole = multiply(a, b)
-    for start in (1, 2, 3, 5):
-        room = np.empty(a.size + 16, np.float32)
-        moved = room[start : start + a.size].reshape(a.shape)
-        moved[...] = a
-        assert np.array_equal(multiply(moved, b), whole)
+    a, b, whole = same_bits_at_any_address(rng)
     with ThreadPoolExecutor(1) as other:
         assert np.array_equal(other.submit(multiply, a, b).result(), whole)
 
